@@ -1,0 +1,17 @@
+#pragma once
+
+#include <CLI/App.hpp>
+
+// One function a subcommand group, each in cmd_<name>.cc. A command's callback sets `exit_code`:
+// 0 done, 1 a negative answer (a disagreement, not ready), 2 bad call or input, 3 the machine lacks something.
+namespace carrick::app {
+
+extern int exit_code;
+
+void add_agent(CLI::App& app);      // agent
+void add_lab(CLI::App& app);        // lab up|down|list|kubeconfig|exec and its hidden processes
+void add_probe(CLI::App& app);      // probe
+void add_explain(CLI::App& app);    // explain
+void add_status(CLI::App& app);     // status, doctor
+
+}  // namespace carrick::app

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "desired/names/names.h"
+#include "desired/node_view.h"
+#include "desired/pods/pods.h"
+#include "desired/policy/policy.h"
+#include "desired/routes/routes.h"
+#include "desired/services/services.h"
+#include "k8s/snapshot.h"
+
+// PURE: Snapshot + NodeView -> every table of one node.
+namespace carrick::desired {
+
+struct Tables {
+  uint64_t revision = 0;  // of the snapshot it was computed from
+  bool prune = false;     // every needed watch is in sync: rows that are not here may be removed
+  PodTable pods;
+  PeerTable peers;
+  RouteTable routes;
+  FrontendTable frontends;
+  PolicyTable policy;
+  NameTable names;
+  bool operator==(const Tables&) const = default;
+};
+
+// The definition of every table.
+Tables compile(const k8s::Snapshot& snapshot, const NodeView& node);
+
+// The same result with work in proportion to the change. A property test holds: apply(...) == compile(...) after any sequence.
+class Compiler {
+ public:
+  const Tables& apply(const k8s::Snapshot& snapshot, const k8s::ChangeSet& changes, const NodeView& node);
+
+ private:
+  Tables tables_;
+  NodeView node_;
+  bool first_ = true;
+};
+
+}  // namespace carrick::desired

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "desired/node_view.h"
+#include "desired/owner.h"
+#include "k8s/snapshot.h"
+
+// names: what the cluster's DNS answers (DNS specification schema 1.1.0; ids DNS-* of the collected facts).
+namespace carrick::desired {
+
+struct SrvRecord {
+  uint16_t priority = 0, weight = 0, port = 0;
+  std::string target;  // owner name relative to the zone, as the keys below
+  bool operator==(const SrvRecord&) const = default;
+};
+
+// All records of one name. A row without records is an empty non-terminal (NOERROR, no data).
+struct NameRow {
+  std::vector<net::IpAddress> addresses;  // A and AAAA
+  std::vector<SrvRecord> services;
+  std::string cname;  // ExternalName target, absolute, without trailing dot
+  std::vector<std::string> texts;
+  Owner owner;
+  bool operator==(const NameRow&) const = default;
+};
+
+struct NameTable {
+  std::string zone = "cluster.local";
+  uint32_t ttl = 5;     // seconds; also SOA TTL and MINIMUM (DNS-N1)
+  uint32_t serial = 1;  // of the SOA
+  bool synced = false;  // DNS-N6: SERVFAIL for missing names until then
+  std::map<std::string, NameRow> names;  // lower case, relative to the zone: "web.default.svc", "_http._tcp.web.default.svc"
+  std::map<net::IpAddress, std::vector<std::string>> reverse;  // PTR targets relative to the zone (DNS-4, DNS-8)
+  std::vector<net::Prefix> reverse_zones;  // service and pod CIDRs: unknown addresses inside are NXDOMAIN, not forwarded
+  std::set<std::string> namespaces;
+  std::map<net::IpAddress, std::string> pods;  // address -> namespace, for a-b-c-d.ns.pod and for the asking pod
+  std::vector<net::IpAddress> dns_service;     // glue of ns.dns (DNS-N5)
+  bool operator==(const NameTable&) const = default;
+};
+
+NameTable compile_names(const k8s::Snapshot& snapshot, const NodeView& node);
+
+}  // namespace carrick::desired

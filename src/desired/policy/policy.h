@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "desired/node_view.h"
+#include "desired/owner.h"
+#include "desired/pods/pods.h"
+#include "k8s/snapshot.h"
+
+// policy: which new connections a pod may receive and make. NetworkPolicy v1.
+namespace carrick::desired {
+
+enum class Direction : uint8_t { kIngress = 0, kEgress = 1 };
+
+// The set of ipBlocks that contain an address, as a stable number; 0 = none. The most specific prefix wins, and every prefix
+// named by any ipBlock (cidr or except) is a row, so one lookup gives the exact set (NP-7).
+using CidrClass = uint32_t;
+using CidrTable = std::map<net::Prefix, CidrClass>;
+
+enum class PolicyPeerKind : uint8_t { kAny = 0, kIdentity = 1, kCidrClass = 2 };
+
+// One permitted combination. Everything an isolated pod may do is a row; the data plane looks up (identity), (cidr class), (any).
+struct PolicyKey {
+  Identity subject = kNoIdentity;
+  Direction direction = Direction::kIngress;
+  PolicyPeerKind peer_kind = PolicyPeerKind::kAny;
+  uint32_t peer = 0;                            // Identity or CidrClass
+  net::Protocol protocol = net::Protocol::kAny; // kAny = every protocol, port_bits must be 0
+  uint16_t port = 0;                            // host order, of the destination
+  uint8_t port_bits = 0;                        // leading bits of port that count: 16 exact, 0 all; ranges are split in blocks
+  auto operator<=>(const PolicyKey&) const = default;
+};
+struct PolicyRow {
+  std::vector<Owner> allowed_by;  // every rule that permits it, in order
+  bool operator==(const PolicyRow&) const = default;
+};
+
+// For explain: why a pod is isolated, and the rules a packet could have matched (nearest miss).
+struct PolicyRule {
+  Owner owner;  // clause "spec.ingress[0]"
+  Direction direction = Direction::kIngress;
+  k8s::NamespacedName policy;
+  int index = 0;
+  std::set<Identity> subjects;
+  bool any_peer = false;
+  std::set<Identity> peers;
+  std::set<CidrClass> classes;
+  struct Port { net::Protocol protocol; uint16_t first = 0, last = 65535; std::map<Identity, uint16_t> named; bool is_named = false; std::string name;
+    bool operator==(const Port&) const = default; };
+  bool any_port = false;
+  std::vector<Port> ports;
+  bool operator==(const PolicyRule&) const = default;
+};
+struct PolicyTable {
+  std::map<PolicyKey, PolicyRow> rows;
+  CidrTable cidrs;
+  std::map<Identity, std::vector<Owner>> ingress_isolated_by, egress_isolated_by;
+  std::vector<PolicyRule> rules;  // explain only
+  bool operator==(const PolicyTable&) const = default;
+};
+
+// Identity of every pod in the snapshot (hostNetwork pods have their node's), by pod key.
+using IdentityTable = std::map<k8s::NamespacedName, Identity>;
+IdentityTable compile_identities(const k8s::Snapshot& snapshot);
+
+// `subjects`: identities of pods on this node; rows of others are not made. Empty set = all (explain).
+PolicyTable compile_policy(const k8s::Snapshot& snapshot, const IdentityTable& identities, const std::set<Identity>& subjects);
+
+PodTable compile_pods(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities, const PolicyTable& policy);
+PeerTable compile_peers(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities);
+
+}  // namespace carrick::desired

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "desired/node_view.h"
+#include "desired/owner.h"
+#include "k8s/snapshot.h"
+
+// services: from an address and port that a client uses to the endpoints that answer.
+namespace carrick::desired {
+
+// kInternal: traffic of this node's pods and processes. kExternal: traffic that enters by the uplink (SVC-D8).
+enum class FrontendScope : uint8_t { kInternal = 0, kExternal = 1 };
+
+struct FrontendKey {
+  net::IpAddress address;
+  uint16_t port = 0;  // host order
+  net::Protocol protocol = net::Protocol::kTcp;
+  FrontendScope scope = FrontendScope::kInternal;
+  auto operator<=>(const FrontendKey&) const = default;
+};
+
+struct Backend {
+  net::IpAddress address;
+  uint16_t port = 0;
+  std::string node_name;
+  k8s::NamespacedName pod;  // empty for endpoints that are not pods
+  bool local = false;
+  Owner owner;  // the EndpointSlice
+  bool operator==(const Backend&) const = default;
+};
+
+enum class FrontendKind : uint8_t { kClusterIp, kNodePort, kExternalIp, kLoadBalancer, kHostPort, kDns };
+
+// No usable endpoint gives a row without backends (the data plane rejects, or drops when `drop_when_empty`), never a
+// missing row: the packet would leave the node (SVC-D3).
+struct FrontendRow {
+  FrontendKind kind = FrontendKind::kClusterIp;
+  uint64_t service_id = 0;  // stable hash of namespace/name/port/protocol/scope: the same on every node and after restart
+  std::vector<Backend> backends;
+  bool drop_when_empty = false;   // SVC-D3: endpoints exist elsewhere, the policy is Local
+  bool snat = false;              // SVC-D8: externalTrafficPolicy Cluster, a remote backend sees the node's address
+  uint32_t affinity_seconds = 0;  // SVC-D15; 0 = none
+  Owner owner;                    // the Service, clause "spec.ports[i]"
+  bool operator==(const FrontendRow&) const = default;
+};
+using FrontendTable = std::map<FrontendKey, FrontendRow>;
+
+// Everything that one Service contributes (with its EndpointSlices). The whole table is the union over all Services plus hostPorts.
+FrontendTable compile_service(const k8s::Service& service, const std::vector<std::shared_ptr<const k8s::EndpointSlice>>& slices,
+                              const k8s::Snapshot& snapshot, const NodeView& node);
+FrontendTable compile_services(const k8s::Snapshot& snapshot, const NodeView& node);
+
+}  // namespace carrick::desired

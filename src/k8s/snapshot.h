@@ -1,0 +1,34 @@
+#pragma once
+
+#include <set>
+
+#include "k8s/core.h"
+#include "k8s/discovery.h"
+#include "k8s/networking.h"
+
+namespace carrick::k8s {
+
+template <class T>
+using ObjectMap = std::map<NamespacedName, std::shared_ptr<const T>>;
+
+// What the network looks at, at one moment. Immutable once published; objects are shared between successive snapshots.
+struct Snapshot {
+  uint64_t revision = 0;  // grows by one with each published snapshot of one watcher
+  ObjectMap<Namespace> namespaces;
+  ObjectMap<Node> nodes;
+  ObjectMap<Pod> pods;
+  ObjectMap<Service> services;
+  ObjectMap<EndpointSlice> endpointslices;
+  ObjectMap<NetworkPolicy> networkpolicies;
+  bool synced = false;  // every needed watch has delivered its first list: only then may anything be pruned
+};
+
+// What differs between two snapshots. A consumer that missed one treats it as `everything`.
+struct ChangeSet {
+  bool everything = false;
+  std::set<NamespacedName> namespaces, nodes, pods, services, endpointslices, networkpolicies;
+  bool empty() const;
+  void merge(const ChangeSet& later);
+};
+
+}  // namespace carrick::k8s
