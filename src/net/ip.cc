@@ -26,9 +26,10 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
     std::memcpy(buffer, text.data(), text.size());
     buffer[text.size()] = 0;
     in_addr a4;
-    if (inet_pton(AF_INET, buffer, &a4) == 1) return v4(ntohl(a4.s_addr));
+    bool whole = text.size() == std::strlen(buffer);  // no byte after an embedded NUL
+    if (whole && inet_pton(AF_INET, buffer, &a4) == 1) return v4(ntohl(a4.s_addr));
     IpAddress out;
-    if (text.size() == std::strlen(buffer) && inet_pton(AF_INET6, buffer, out.bytes_.data()) == 1) return out;
+    if (whole && inet_pton(AF_INET6, buffer, out.bytes_.data()) == 1) return out;
   }
   return fail(ErrorKind::kInvalid, "\"{}\" is not a valid IP address", text.substr(0, 64));
 }
