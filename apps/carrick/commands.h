@@ -13,5 +13,6 @@ void add_lab(CLI::App& app);        // lab up|down|list|kubeconfig|exec and its 
 void add_probe(CLI::App& app);      // probe
 void add_explain(CLI::App& app);    // explain
 void add_status(CLI::App& app);     // status, doctor
+void add_apiserver(CLI::App& app);  // apiserver: the embedded API server alone (hidden; for its tests)
 
 }  // namespace carrick::app
