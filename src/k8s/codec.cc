@@ -138,6 +138,10 @@ class Reader {
     if (!from.is_object()) return refuse(from, "an object", path);
     return read_members(from.get_object(), to, path, Members<T>{});
   }
+  template <Described T>
+  bool read(const json::object& from, T& to, const Path& path) {
+    return read_members(from, to, path, Members<T>{});
+  }
 
  private:
   bool refuse(const json::value& from, std::string_view expected, const Path& path) {
@@ -225,6 +229,14 @@ Result<T> decode(const json::value& document) {
 }
 
 template <class T>
+Result<T> decode(const json::object& document) {
+  Result<T> object;
+  Reader reader;
+  if (!reader.read(document, *object, Path{})) return std::unexpected(std::move(reader.error));
+  return object;
+}
+
+template <class T>
 json::object encode(const T& object) {
   const ResourceType& type = resource<T>();
   json::object document;
@@ -236,6 +248,7 @@ json::object encode(const T& object) {
 
 #define CARRICK_DEFINE_CODEC(T)                       \
   template Result<T> decode<T>(const json::value&); \
+  template Result<T> decode<T>(const json::object&); \
   template json::object encode<T>(const T&);
 CARRICK_K8S_KINDS(CARRICK_DEFINE_CODEC)
 #undef CARRICK_DEFINE_CODEC

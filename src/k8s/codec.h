@@ -12,6 +12,7 @@ namespace carrick::k8s {
 // decode ignores unknown fields; a known field of the wrong JSON type is kInvalid, naming its path ("spec.ports[0].port").
 // encode leaves out absent and zero fields, as the API's omitempty does, and adds apiVersion and kind.
 template <class T> Result<T> decode(const json::value& document);
+template <class T> Result<T> decode(const json::object& document);  // the same, without a copy into a value
 template <class T> json::object encode(const T& object);
 
 #define CARRICK_K8S_KINDS(X) \
@@ -20,6 +21,7 @@ template <class T> json::object encode(const T& object);
 
 #define CARRICK_DECLARE_CODEC(T)                              \
   extern template Result<T> decode<T>(const json::value&);    \
+  extern template Result<T> decode<T>(const json::object&);   \
   extern template json::object encode<T>(const T&);
 CARRICK_K8S_KINDS(CARRICK_DECLARE_CODEC)
 #undef CARRICK_DECLARE_CODEC
