@@ -1,7 +1,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "k8s/objects.h"
+#include "k8s/yaml.h"
 #include "watch/client.h"
 
 namespace carrick::watch {
@@ -57,9 +57,11 @@ Result<std::string> inline_or_file(const json::object& object, std::string key) 
 
 Result<Credentials> load_kubeconfig(const std::string& path) {
   std::string text = TRY(read_file(path));
-  auto documents = TRY(k8s::parse_manifest(text, path));
+  auto documents = TRY(k8s::yaml::parse(text, path));
   if (documents.size() != 1) return fail(ErrorKind::kInvalid, "{}: not a kubeconfig", path);
-  const json::object& config = documents[0].document;
+  json::value document = k8s::yaml::to_json(documents[0]);
+  if (!document.is_object()) return fail(ErrorKind::kInvalid, "{}: not a kubeconfig", path);
+  const json::object& config = document.as_object();
   const json::object* context = named(config, "contexts", "context", text_of(config, "current-context"));
   if (!context) return fail(ErrorKind::kInvalid, "{}: current-context names no context", path);
   const json::object* cluster = named(config, "clusters", "cluster", text_of(*context, "cluster"));
