@@ -15,7 +15,7 @@
 #include <list>
 #include <memory>
 
-#include "base/log.h"
+#include "kernel/netns.h"
 #include "lab/responder/conversation.h"
 #include "lab/responder/responder.h"
 #include "lab/responder/sockets.h"
@@ -325,7 +325,9 @@ json::array Responder::set_pod(const json::value& request) {
     it = pod.sockets.erase(it);
   }
   json::array errors;
-  auto inside = InNetns::enter(pod.netns);
+  auto netns = kernel::open_netns(pod.netns);
+  if (!netns) return {json::string(netns.error().message)};
+  auto inside = kernel::NetnsScope::enter(netns->get());
   if (!inside) return {json::string(inside.error().message)};
   for (const Listener& listener : wanted) {
     if (pod.sockets.contains(listener)) continue;

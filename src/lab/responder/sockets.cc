@@ -1,16 +1,11 @@
 #include "lab/responder/sockets.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-
-#include "base/log.h"
 
 namespace carrick::lab {
 namespace {
@@ -21,28 +16,6 @@ Result<void> set_option(const Fd& socket, int level, int option, int value, std:
 }
 
 }  // namespace
-
-Result<InNetns> InNetns::enter(int netns) {
-  Fd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-  if (!home) return fail_errno(errno, "own network namespace");
-  if (::setns(netns, CLONE_NEWNET) != 0) return fail_errno(errno, "enter network namespace");
-  return InNetns(std::move(home));
-}
-
-Result<InNetns> InNetns::enter(const std::string& path) {
-  Fd netns(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!netns) return fail_errno(errno, path);
-  return enter(netns.get());
-}
-
-InNetns::~InNetns() {
-  if (!home_) return;
-  // Going on in the wrong namespace would put later sockets where they must not be.
-  if (::setns(home_.get(), CLONE_NEWNET) != 0) {
-    log::error("cannot return to the own network namespace: {}", std::strerror(errno));
-    std::abort();
-  }
-}
 
 Result<Fd> open_listener(const Listener& listener) {
   bool tcp = listener.protocol == net::Protocol::kTcp;

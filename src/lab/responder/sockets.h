@@ -8,19 +8,6 @@
 
 namespace carrick::lab {
 
-// While it lives, this thread creates its sockets in another network namespace.
-class InNetns {
- public:
-  static Result<InNetns> enter(int netns);
-  static Result<InNetns> enter(const std::string& path);
-  InNetns(InNetns&&) = default;
-  ~InNetns();
-
- private:
-  explicit InNetns(Fd home) : home_(std::move(home)) {}
-  Fd home_;
-};
-
 // A non-blocking socket on [::]:port that takes both families (0.0.0.0 where the kernel has no IPv6), in the current namespace.
 Result<Fd> open_listener(const Listener& listener);
 // "10.1.0.7:40000" or "[2001:db8::1]:40000" of a sockaddr; v4-mapped addresses in their IPv4 form.
