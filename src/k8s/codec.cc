@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "k8s/resources.h"
+#include "k8s/objects.h"
 
 namespace carrick::k8s {
 namespace {
@@ -15,6 +15,10 @@ namespace mp11 = boost::mp11;
 
 template <class T>
 concept Described = describe::has_describe_members<T>::value;
+
+// What is common to all kinds.
+struct PartialObject { ObjectMeta metadata; };
+BOOST_DESCRIBE_STRUCT(PartialObject, (), (metadata))
 
 template <class T>
 using Members = describe::describe_members<T, describe::mod_public>;
@@ -64,17 +68,10 @@ std::string_view json_type(const json::value& value) {
   return "unknown";
 }
 
-std::unexpected<Error> wrong_type(const json::value& value, std::string_view expected, const Path& path) {
-  const std::string where = path.str();
-  const std::string shown = value.is_structured() ? "" : " " + json::serialize(value);
-  return fail(ErrorKind::kInvalid, "{}: must be {}, not {}{}", where.empty() ? "document" : where, expected,
-              json_type(value), shown);
-}
-
 // Read one value; false: `error` says what is wrong. null leaves the target as it is (absent).
 class Reader {
  public:
-  Error error;
+  FieldError error;
 
   bool read(const json::value& from, std::string& to, const Path& path) {
     if (!from.is_string()) return refuse(from, "a string", path);
@@ -142,10 +139,14 @@ class Reader {
   bool read(const json::object& from, T& to, const Path& path) {
     return read_members(from, to, path, Members<T>{});
   }
+  template <Described T>
+  bool read_object(const json::object& from, T& to) { return read_members(from, to, Path{}, Members<T>{}); }
 
  private:
   bool refuse(const json::value& from, std::string_view expected, const Path& path) {
-    error = wrong_type(from, expected, path).error();
+    const std::string shown = from.is_structured() ? "" : " " + json::serialize(from);
+    error = {"TypeInvalid", path.str(), fmt::format("must be {}, not {}{}", expected, json_type(from), shown)};
+    if (error.field.empty()) error.field = "document";
     return false;
   }
 
@@ -224,7 +225,7 @@ template <class T>
 Result<T> decode(const json::value& document) {
   Result<T> object;
   Reader reader;
-  if (!reader.read(document, *object, Path{})) return std::unexpected(std::move(reader.error));
+  if (!reader.read(document, *object, Path{})) return fail(ErrorKind::kInvalid, "{}", reader.error.str());
   return object;
 }
 
@@ -232,7 +233,7 @@ template <class T>
 Result<T> decode(const json::object& document) {
   Result<T> object;
   Reader reader;
-  if (!reader.read(document, *object, Path{})) return std::unexpected(std::move(reader.error));
+  if (!reader.read(document, *object, Path{})) return fail(ErrorKind::kInvalid, "{}", reader.error.str());
   return object;
 }
 
@@ -244,6 +245,17 @@ json::object encode(const T& object) {
   document.emplace("kind", type.kind);
   write_members(object, document);
   return document;
+}
+
+std::optional<FieldError> check_types(const ResourceType* type, const json::object& document) {
+  Reader reader;
+  const auto check = [&]<class T>(T object) { return reader.read_object(document, object); };
+  bool good;
+#define CARRICK_CHECK(T) \
+  if (type == &resource<T>()) good = check(T{}); else
+  CARRICK_K8S_KINDS(CARRICK_CHECK) good = check(PartialObject{});
+#undef CARRICK_CHECK
+  return good ? std::nullopt : std::optional(std::move(reader.error));
 }
 
 #define CARRICK_DEFINE_CODEC(T)                       \

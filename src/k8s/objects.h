@@ -19,6 +19,14 @@ struct FieldError {
 // Metadata and, for kinds that the network uses, spec. `old` is the stored document on update (immutable fields), else null.
 std::vector<FieldError> validate(const ResourceType& type, const json::object& document, const json::object* old = nullptr);
 
+// The first known field whose JSON type is wrong ("spec.ports[0].port: must be an integer, not a string \"x\""), as decode()
+// would report it; for kinds without a struct (and for null) only metadata is looked at.
+std::optional<FieldError> check_types(const ResourceType* type, const json::object& document);
+
+// Fields the API does not know, of kinds whose complete list of fields is written down in field_lists.cc (the networking
+// kinds); nothing for others. In the API's words: `unknown field "spec.foo"`.
+std::vector<std::string> unknown_fields(const ResourceType& type, const json::object& document);
+
 // One document of a manifest, with where it came from.
 struct ManifestObject {
   json::object document;
@@ -30,9 +38,13 @@ struct ManifestObject {
   std::map<std::string, int> lines;  // field path ("spec.ingress[0].from[1]") -> line
 };
 
+// Line of a field, or of the nearest field around it that the file has.
+int line_of(const ManifestObject& object, std::string_view field);
+
 // Files, folders (recursive, *.yaml *.yml *.json, sorted), "-" for standard input. Many documents, List kinds, anchors, merge
-// keys, CRLF, YAML 1.1 traps. Errors are kInvalid with "file:line:column: sentence". Duplicates (same kind, namespace, name)
-// are an error that names both places. Limits: 32 MiB a file.
+// keys, CRLF, YAML 1.1 as kubectl reads it. Errors are kInvalid with "file:line:column: sentence". Limit: 32 MiB a file.
+// The same object twice (kind, namespace, name) is an error that names both places, except that identical documents count
+// once, and that of two Namespaces labels and annotations are joined (applications ship theirs with every file).
 Result<std::vector<ManifestObject>> load_manifests(const std::vector<std::string>& paths);
 Result<std::vector<ManifestObject>> parse_manifest(std::string_view text, std::string_view file_name);
 
