@@ -21,7 +21,7 @@ struct SpawnRequest {
   std::vector<std::pair<int, int>> fds;    // {our descriptor, its number in the child}
   std::string log_file;                    // standard output and error are appended to it; empty = inherited
   std::vector<std::string> extra_env;      // "NAME=value"
-  int nice = 0;
+  unsigned long new_namespaces = 0;        // CLONE_NEW* flags for the child
 };
 
 // fork + exec. Everything that can fail before exec is reported here, not in the child's exit code.
