@@ -1,0 +1,16 @@
+#pragma once
+
+#include "controllers/controller.h"
+
+namespace carrick::controllers {
+
+// Keeps the number of pods that match. Scaling down takes first what serves least: unscheduled, not ready, newest.
+class ReplicaSetController : public Controller {
+ public:
+  using Controller::Controller;
+  std::string_view name() const override { return "replicaset-controller"; }
+  void observe(const Change& change) override;
+  Result<void> reconcile(const k8s::NamespacedName& key) override;
+};
+
+}  // namespace carrick::controllers
