@@ -1,0 +1,181 @@
+#include "lab/nodes/containers.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "lab/host/cgroups.h"
+#include "lab/host/process.h"
+
+namespace carrick::lab {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr auto kFirstPause = std::chrono::seconds(1);
+constexpr auto kLongestPause = std::chrono::minutes(1);
+constexpr auto kAtOnce = std::chrono::seconds(5);  // an end within this time may mean that the program is not there
+
+bool is_program(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
+
+}  // namespace
+
+bool runs_as_process(const k8s::Container& container) {
+  if (container.command.empty()) return false;
+  const std::string& program = container.command.front();
+  if (program.find('/') != std::string::npos) return program.front() == '/' && is_program(program);
+  const char* path = std::getenv("PATH");
+  for (std::string_view folder : split(path ? path : "/usr/sbin:/usr/bin:/sbin:/bin", ':'))
+    if (!program.empty() && is_program(std::string(folder) + "/" + program)) return true;
+  return false;
+}
+
+struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
+  struct Process {
+    size_t index;  // in spec.containers
+    pid_t pid = 0;
+    std::unique_ptr<asio::posix::stream_descriptor> end;
+    std::unique_ptr<asio::steady_timer> timer;
+    std::chrono::steady_clock::time_point started;
+    std::chrono::steady_clock::duration pause = kFirstPause;
+    int restarts = 0;
+    std::optional<int> exit_code;  // of the last end
+    bool finished = false;         // will not be started again
+    bool falls_back = false;
+    std::string message;
+  };
+
+  Impl(asio::io_context& io_, const LabConfig& config_, const Sandbox& sandbox_, std::shared_ptr<const k8s::Pod> pod_, std::function<void()> changed_)
+      : io(io_), config(config_), sandbox(sandbox_), pod(std::move(pod_)), changed(std::move(changed_)) {}
+
+  asio::io_context& io;
+  LabConfig config;
+  Sandbox sandbox;
+  std::shared_ptr<const k8s::Pod> pod;
+  std::function<void()> changed;
+  std::string cgroup;
+  std::vector<Process> processes;
+  bool closed = false;
+
+  void start(size_t slot);
+  void ended(size_t slot);
+  void again(size_t slot);
+};
+
+Containers::Containers(asio::io_context& io, const LabConfig& config, const Sandbox& sandbox, std::shared_ptr<const k8s::Pod> pod,
+                       std::function<void()> changed)
+    : impl_(std::make_shared<Impl>(io, config, sandbox, std::move(pod), std::move(changed))) {
+  impl_->cgroup = node_cgroup(config.cgroup_mount, config.name, sandbox.node) + "/" + sandbox.uid;
+  for (size_t i = 0; i < impl_->pod->spec.containers.size(); ++i)
+    if (runs_as_process(impl_->pod->spec.containers[i])) impl_->processes.push_back({.index = i});
+}
+
+Containers::~Containers() {
+  impl_->closed = true;
+  for (auto& process : impl_->processes) {
+    if (process.timer) process.timer->cancel();
+    if (process.end) process.end->close();
+  }
+  // Also processes that an earlier lab-nodes started, and all their children.
+  if (auto removed = remove_cgroup_tree(impl_->cgroup); !removed) log::warn("pod {}: {}", impl_->sandbox.pod.str(), removed.error().message);
+  for (auto& process : impl_->processes)
+    if (process.pid > 0) ::waitpid(process.pid, nullptr, 0);
+}
+
+void Containers::start() {
+  if (impl_->processes.empty()) return;
+  (void)remove_cgroup_tree(impl_->cgroup);
+  if (auto created = create_cgroup(impl_->cgroup); !created) log::warn("pod {}: {}", impl_->sandbox.pod.str(), created.error().message);
+  for (size_t slot = 0; slot < impl_->processes.size(); ++slot) impl_->start(slot);
+}
+
+void Containers::Impl::start(size_t slot) {
+  Process& process = processes[slot];
+  const k8s::Container& container = pod->spec.containers[process.index];
+  LabPaths paths{config.name, ""};
+  // `lab-container` enters the pod and becomes the program.
+  SpawnRequest request{.argv = {"/proc/self/exe", "lab-container", "--lab", config.name, "--pod", sandbox.pod.str()}};
+  if (!container.workingDir.empty()) request.argv.insert(request.argv.end(), {"--workdir", container.workingDir});
+  request.argv.push_back("--");
+  request.argv.insert(request.argv.end(), container.command.begin(), container.command.end());
+  request.argv.insert(request.argv.end(), container.args.begin(), container.args.end());
+  for (const k8s::EnvVar& variable : container.env) request.extra_env.push_back(variable.name + "=" + variable.value);
+  request.extra_env.push_back("HOSTNAME=" + sandbox.hostname);
+  request.cgroup = cgroup;
+  request.log_file = paths.pod(sandbox.pod.namespace_, sandbox.pod.name) + "/" + container.name + ".log";
+  Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  request.fds.emplace_back(input.get(), 0);
+  auto pid = spawn(request);
+  process.started = std::chrono::steady_clock::now();
+  if (!pid) {
+    process.message = pid.error().message;
+    return again(slot);
+  }
+  process.pid = *pid;
+  process.message.clear();
+  process.end = std::make_unique<asio::posix::stream_descriptor>(io, static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
+  process.end->async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this(), slot](boost::system::error_code error) {
+    if (!error && !self->closed) self->ended(slot);
+  });
+}
+
+void Containers::Impl::ended(size_t slot) {
+  Process& process = processes[slot];
+  int status = 0;
+  while (::waitpid(process.pid, &status, 0) < 0 && errno == EINTR) {}
+  process.pid = 0;
+  process.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  process.message = fmt::format("ended with exit code {}", *process.exit_code);
+  bool at_once = std::chrono::steady_clock::now() - process.started < kAtOnce;
+  const std::string& policy = pod->spec.restartPolicy;
+  if ((*process.exit_code == 126 || *process.exit_code == 127) && at_once) {
+    process.falls_back = process.finished = true;
+  } else if (policy == "Never" || (policy == "OnFailure" && *process.exit_code == 0)) {
+    process.finished = true;
+  } else {
+    again(slot);
+  }
+  changed();
+}
+
+void Containers::Impl::again(size_t slot) {
+  Process& process = processes[slot];
+  process.timer = std::make_unique<asio::steady_timer>(io, process.pause);
+  process.pause = std::min<std::chrono::steady_clock::duration>(process.pause * 2, kLongestPause);
+  process.timer->async_wait([self = shared_from_this(), slot](boost::system::error_code error) {
+    if (error || self->closed) return;
+    ++self->processes[slot].restarts;
+    self->start(slot);
+    self->changed();
+  });
+}
+
+bool Containers::falls_back_to_responder(size_t index) const {
+  for (const auto& process : impl_->processes)
+    if (process.index == index) return process.falls_back;
+  return false;
+}
+
+void Containers::describe(std::vector<ContainerState>& states) const {
+  for (const auto& process : impl_->processes) {
+    if (process.falls_back || process.index >= states.size()) continue;
+    ContainerState& state = states[process.index];
+    state.running = process.pid > 0;
+    state.ready = state.ready && state.running;
+    state.restarts = process.restarts;
+    state.message = process.message;
+    state.waiting_reason = "CrashLoopBackOff";
+    if (process.finished) state.exit_code = process.exit_code;
+  }
+}
+
+}  // namespace carrick::lab

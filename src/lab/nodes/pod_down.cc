@@ -1,0 +1,88 @@
+#include <boost/asio/post.hpp>
+
+#include "base/log.h"
+#include "kernel/netns.h"
+#include "lab/host/files.h"
+#include "lab/nodes/node_life.h"
+
+// NodeLife: a pod's way out.
+namespace carrick::lab {
+namespace {
+
+constexpr auto kRetry = std::chrono::milliseconds(500);
+constexpr auto kLongestRetry = std::chrono::seconds(30);
+
+}  // namespace
+
+void NodeLife::stop_pod(const Key& key) {
+  Managed& managed = *pods_.at(key);
+  managed.stage = Stage::kStopping;
+  managed.readiness.clear();
+  managed.containers.reset();
+  if (responder_)
+    if (auto removed = responder_->remove(managed.sandbox.uid); !removed) responder_.reset();
+  release_sandbox(key, managed.sandbox.uid);
+}
+
+// DEL until it succeeds (CNI-R8), then the namespace, then the object.
+void NodeLife::release_sandbox(const Key& key, const std::string& uid) {
+  Managed* managed = find(key, uid);
+  if (!managed) return;
+  auto ended = [this, key, uid](Result<void> deleted) {
+    Managed* pod = find(key, uid);
+    if (!pod) return;
+    if (deleted && !pod->sandbox.host_network) deleted = kernel::delete_netns(pod->sandbox.netns);
+    if (deleted) return forget_pod(key);
+    log::warn("pod {}: {}", key.str(), deleted.error().message);
+    auto pause = std::min<std::chrono::steady_clock::duration>(kRetry * (1 << std::min(pod->failures++, 6)), kLongestRetry);
+    pod->retry = std::make_unique<boost::asio::steady_timer>(io_, pause);
+    pod->retry->async_wait([this, key, uid](boost::system::error_code error) {
+      if (!error) release_sandbox(key, uid);
+    });
+  };
+  if (managed->sandbox.host_network || managed->sandbox.container_id.empty())
+    boost::asio::post(io_, [ended] { ended({}); });
+  else
+    cni_.del(attachment_of(*managed), ended);
+}
+
+// Nothing of it is left on the node. A pod that goes is deleted from the API now; one that failed to start, or whose name a new
+// pod has taken, begins again.
+void NodeLife::forget_pod(const Key& key) {
+  auto node = pods_.extract(key);
+  if (node.empty()) return;
+  std::unique_ptr<Managed> old = std::move(node.mapped());
+  if (auto removed = remove_tree(paths_.pod(key.namespace_, key.name)); !removed) log::warn("pod {}: {}", key.str(), removed.error().message);
+  auto pod = wanted(key);
+  if (pod && pod->metadata.uid == old->sandbox.uid && !pod->metadata.deletionTimestamp && old->failures > 0) {
+    auto pause = std::min<std::chrono::steady_clock::duration>(kRetry * (1 << std::min(old->failures, 6)), kLongestRetry);
+    auto timer = std::make_shared<boost::asio::steady_timer>(io_, pause);
+    timer->async_wait([this, key, timer, failures = old->failures](boost::system::error_code error) {
+      if (error || pods_.contains(key)) return;
+      reconcile(key);
+      if (auto it = pods_.find(key); it != pods_.end()) it->second->failures = failures;
+      start_queued();
+    });
+    return;
+  }
+  reconcile(key);
+  start_queued();
+}
+
+void NodeLife::delete_object(const k8s::Pod& pod) {
+  Key key = pod.metadata.key();
+  boost::json::object options{{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"gracePeriodSeconds", 0},
+                              {"preconditions", boost::json::object{{"uid", pod.metadata.uid}}}};
+  watch::HttpRequest request{.method = "DELETE", .target = fmt::format("/api/v1/namespaces/{}/pods/{}", key.namespace_, key.name),
+                             .body = boost::json::serialize(options)};
+  client_.request(std::move(request), [this, key](Result<watch::HttpResponse> answer) {
+    if (answer || answer.error().kind == ErrorKind::kNotFound || answer.error().kind == ErrorKind::kConflict) return;
+    log::warn("delete pod {}: {}", key.str(), answer.error().message);
+    auto timer = std::make_shared<boost::asio::steady_timer>(io_, kRetry);
+    timer->async_wait([this, key, timer](boost::system::error_code error) {
+      if (!error) reconcile(key);
+    });
+  });
+}
+
+}  // namespace carrick::lab

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "k8s/core.h"
+#include "lab/config.h"
+#include "lab/nodes/sandbox.h"
+
+namespace carrick::lab {
+
+// resolv.conf and hosts of a pod, in its folder.
+Result<void> write_pod_files(const LabPaths& paths, const LabConfig& config, const Sandbox& sandbox, const k8s::Pod& pod);
+
+}  // namespace carrick::lab
