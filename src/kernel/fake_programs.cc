@@ -1,0 +1,50 @@
+#include "kernel/programs.h"
+#include "wire/config.h"
+#include "wire/pods.h"
+#include "wire/policy.h"
+#include "wire/services.h"
+
+namespace carrick::kernel {
+
+FakePrograms::FakePrograms(const MapSizes& sizes) {
+  const auto add = [&](std::string name, uint32_t key, uint32_t value, uint32_t entries) {
+    maps.push_back(std::make_unique<FakeMap>(MapShape{std::move(name), key, value, entries}));
+  };
+  add("config", 4, sizeof(node_config), 1);
+  add("pods", 4, sizeof(pod_value), sizes.pods);
+  add("peers", sizeof(address_lpm_key), sizeof(peer_value), sizes.peers);
+  add("cidrs", sizeof(address_lpm_key), 4, sizes.cidrs);
+  add("policy", sizeof(policy_lpm_key), sizeof(policy_value), sizes.policy);
+  add("frontends", sizeof(frontend_key), sizeof(frontend_value), sizes.frontends);
+  add("backends", sizeof(backend_key), sizeof(backend_value), sizes.backends);
+  add("members", sizeof(member_key), 4, sizes.members);
+  // An array always has its rows.
+  fake_map("config").rows[std::string(4, '\0')] = std::string(sizeof(node_config), '\0');
+}
+
+Map* FakePrograms::map(std::string_view name) {
+  for (const auto& each : maps)
+    if (each->shape().name == name) return each.get();
+  return nullptr;
+}
+
+FakeMap& FakePrograms::fake_map(std::string_view name) { return static_cast<FakeMap&>(*map(name)); }
+
+Result<void> FakePrograms::attach(uint32_t ifindex, Attachment as) {
+  attached[ifindex] = as;
+  return {};
+}
+
+Result<void> FakePrograms::detach(uint32_t ifindex) {
+  attached.erase(ifindex);
+  return {};
+}
+
+Result<void> FakePrograms::attach_cgroup(const std::string& path) {
+  cgroups.insert(path);
+  return {};
+}
+
+Result<std::vector<uint64_t>> FakePrograms::counters() { return std::vector<uint64_t>(HOOK_COUNT * WIRE_DROP_SLOTS); }
+
+}  // namespace carrick::kernel

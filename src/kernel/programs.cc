@@ -1,0 +1,261 @@
+#include "kernel/programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "kernel/cgroups.h"
+#include "base/fd.h"
+#include "dataplane.skel.h"
+
+namespace carrick::kernel {
+namespace {
+
+// What libbpf says goes into the error of the call that made it speak, never to stderr.
+thread_local std::string libbpf_words;
+
+__attribute__((format(printf, 2, 0))) int collect_words(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level == LIBBPF_DEBUG) return 0;
+  char line[2048];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  libbpf_words += line;
+  if (libbpf_words.size() > 16384) libbpf_words.erase(0, libbpf_words.size() - 16384);  // the end tells why
+  return 0;
+}
+
+std::string last_words() {
+  std::string words = std::move(libbpf_words);
+  libbpf_words.clear();
+  while (!words.empty() && (words.back() == '\n' || words.back() == ' ')) words.pop_back();
+  constexpr size_t kTail = 1200;
+  return words.size() > kTail ? "..." + words.substr(words.size() - kTail) : words;
+}
+
+struct SkeletonCloser {
+  void operator()(dataplane* skeleton) const { dataplane::destroy(skeleton); }
+};
+struct RingCloser {
+  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+};
+
+constexpr std::array kPinnedMaps = {"config",  "pods",     "peers",   "cidrs", "policy",    "frontends", "backends",
+                                    "members", "affinity", "sockets", "flows", "fragments", "drops"};
+
+void set_sizes(dataplane& skeleton, const MapSizes& sizes) {
+  const auto& maps = skeleton.maps;
+  bpf_map__set_max_entries(maps.pods, sizes.pods);
+  bpf_map__set_max_entries(maps.peers, sizes.peers);
+  bpf_map__set_max_entries(maps.cidrs, sizes.cidrs);
+  bpf_map__set_max_entries(maps.policy, sizes.policy);
+  bpf_map__set_max_entries(maps.frontends, sizes.frontends);
+  bpf_map__set_max_entries(maps.backends, sizes.backends);
+  bpf_map__set_max_entries(maps.members, sizes.members);
+  bpf_map__set_max_entries(maps.affinity, sizes.affinity);
+  bpf_map__set_max_entries(maps.sockets, sizes.sockets);
+  bpf_map__set_max_entries(maps.flows, sizes.flows);
+  bpf_map__set_max_entries(maps.fragments, sizes.fragments);
+  bpf_map__set_max_entries(maps.events, sizes.event_bytes);
+}
+
+// A pinned map is used again only when every number of its layout is the same.
+bool same_layout(int fd, const bpf_map* map) {
+  bpf_map_info info{};
+  uint32_t size = sizeof(info);
+  return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == bpf_map__type(map) &&
+         info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
+         info.max_entries == bpf_map__max_entries(map) && info.map_flags == bpf_map__map_flags(map);
+}
+
+std::string map_directory(const std::string& pins) { return fmt::format("{}/maps-v{}", pins, WIRE_VERSION); }
+
+Result<void> adopt_pinned(dataplane& skeleton, const std::string& pins) {
+  std::error_code error;
+  std::filesystem::create_directories(map_directory(pins), error);
+  if (error) return fail(ErrorKind::kUnsupported, "create {} (is it in a bpffs?): {}", map_directory(pins), error.message());
+  for (const char* name : kPinnedMaps) {
+    const std::string path = map_directory(pins) + "/" + name;
+    bpf_map* map = bpf_object__find_map_by_name(skeleton.obj, name);
+    Fd fd(bpf_obj_get(path.c_str()));
+    if (!fd) continue;
+    if (same_layout(fd.get(), map) && bpf_map__reuse_fd(map, fd.get()) == 0) continue;
+    std::filesystem::remove(path, error);
+  }
+  return {};
+}
+
+Result<void> pin_new(dataplane& skeleton, const std::string& pins) {
+  for (const char* name : kPinnedMaps) {
+    const std::string path = map_directory(pins) + "/" + name;
+    if (std::filesystem::exists(path)) continue;
+    if (bpf_obj_pin(bpf_map__fd(bpf_object__find_map_by_name(skeleton.obj, name)), path.c_str()))
+      return fail_errno(errno, "pin " + path);
+  }
+  return {};
+}
+
+class LinuxPrograms : public Programs {
+ public:
+  LinuxPrograms(std::unique_ptr<dataplane, SkeletonCloser> skeleton, std::string pins)
+      : skeleton_(std::move(skeleton)), pins_(std::move(pins)) {}
+
+  Result<void> open_maps() {
+    bpf_map* map;
+    bpf_object__for_each_map(map, skeleton_->obj) {
+      Fd copy(fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3));
+      if (!copy) return fail_errno(errno, "duplicate a map descriptor");
+      maps_[bpf_map__name(map)] = TRY(open_map(std::move(copy)));
+    }
+    return {};
+  }
+
+  Map* map(std::string_view name) override {
+    const auto found = maps_.find(name);
+    return found == maps_.end() ? nullptr : found->second.get();
+  }
+
+  Result<void> attach(uint32_t ifindex, Attachment as) override {
+    const auto& programs = skeleton_->progs;
+    bpf_program* in = as == Attachment::kPod ? programs.from_pod : as == Attachment::kUplink ? programs.from_netdev : programs.from_overlay;
+    bpf_program* out = as == Attachment::kPod ? programs.to_pod : as == Attachment::kUplink ? programs.to_netdev : programs.to_overlay;
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
+                .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
+    const int failed = bpf_tc_hook_create(&hook);
+    if (failed && failed != -EEXIST) return tc_error(-failed, "add clsact to", ifindex);
+    libbpf_words.clear();  // it complains of a clsact that is there already
+    TRY_VOID(attach_one(ifindex, BPF_TC_INGRESS, in));
+    return attach_one(ifindex, BPF_TC_EGRESS, out);
+  }
+
+  Result<void> detach(uint32_t ifindex) override {
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
+                .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
+    const int failed = bpf_tc_hook_destroy(&hook);
+    if (failed && failed != -ENOENT && failed != -ENODEV && failed != -EINVAL) return tc_error(-failed, "remove clsact from", ifindex);
+    libbpf_words.clear();
+    return {};
+  }
+
+  Result<void> attach_cgroup(const std::string& path) override {
+    const auto& p = skeleton_->progs;
+    const std::array<CgroupProgram, 8> programs = {{{"connect4", bpf_program__fd(p.connect4), BPF_CGROUP_INET4_CONNECT},
+                                                    {"connect6", bpf_program__fd(p.connect6), BPF_CGROUP_INET6_CONNECT},
+                                                    {"sendmsg4", bpf_program__fd(p.sendmsg4), BPF_CGROUP_UDP4_SENDMSG},
+                                                    {"sendmsg6", bpf_program__fd(p.sendmsg6), BPF_CGROUP_UDP6_SENDMSG},
+                                                    {"recvmsg4", bpf_program__fd(p.recvmsg4), BPF_CGROUP_UDP4_RECVMSG},
+                                                    {"recvmsg6", bpf_program__fd(p.recvmsg6), BPF_CGROUP_UDP6_RECVMSG},
+                                                    {"getpeername4", bpf_program__fd(p.getpeername4), BPF_CGROUP_INET4_GETPEERNAME},
+                                                    {"getpeername6", bpf_program__fd(p.getpeername6), BPF_CGROUP_INET6_GETPEERNAME}}};
+    auto links = attach_to_cgroup(path, programs, pins_.empty() ? "" : pins_ + "/links");
+    if (!links) return std::unexpected(links.error());
+    cgroup_links_ = std::move(*links);
+    return {};
+  }
+
+  Result<std::vector<uint64_t>> counters() override {
+    return read_counters(bpf_map__fd(skeleton_->maps.drops), HOOK_COUNT * WIRE_DROP_SLOTS);
+  }
+
+  int event_fd() override { return ring() ? ring_buffer__epoll_fd(ring_.get()) : -1; }
+
+  Result<size_t> read_events(const std::function<void(const drop_event&)>& sink) override {
+    if (!ring()) return fail(ErrorKind::kUnsupported, "ring buffer of drop events: {}", last_words());
+    sink_ = &sink;
+    const int count = ring_buffer__consume(ring_.get());
+    sink_ = nullptr;
+    if (count < 0) return fail_errno(-count, "read drop events");
+    return static_cast<size_t>(count);
+  }
+
+  int fd_of(std::string_view name) {
+    bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, std::string(name).c_str());
+    return program ? bpf_program__fd(program) : -1;
+  }
+
+ private:
+  static Result<void> attach_one(uint32_t ifindex, bpf_tc_attach_point point, bpf_program* program) {
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex), .attach_point = point);
+    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program), .flags = BPF_TC_F_REPLACE, .handle = 1, .priority = 1);
+    const int failed = bpf_tc_attach(&hook, &options);
+    if (failed) return tc_error(-failed, fmt::format("attach {} to", bpf_program__name(program)), ifindex);
+    return {};
+  }
+
+  static Result<void> tc_error(int number, std::string_view doing, uint32_t ifindex) {
+    const auto words = last_words();
+    return fail(number == ENODEV ? ErrorKind::kNotFound : number == EOPNOTSUPP ? ErrorKind::kUnsupported : ErrorKind::kTransient,
+                "{} link {}: {}{}{}", doing, ifindex, std::strerror(number), words.empty() ? "" : ": ", words);
+  }
+
+  static int on_event(void* self, void* data, size_t size) {
+    auto* programs = static_cast<LinuxPrograms*>(self);
+    if (size >= sizeof(drop_event) && programs->sink_) (*programs->sink_)(*static_cast<const drop_event*>(data));
+    return 0;
+  }
+
+  ring_buffer* ring() {
+    if (!ring_) ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.events), &on_event, this, nullptr));
+    return ring_.get();
+  }
+
+  std::unique_ptr<dataplane, SkeletonCloser> skeleton_;
+  std::string pins_;
+  std::map<std::string, std::unique_ptr<Map>, std::less<>> maps_;
+  std::unique_ptr<ring_buffer, RingCloser> ring_;
+  const std::function<void(const drop_event&)>* sink_ = nullptr;
+  std::vector<Fd> cgroup_links_;
+};
+
+}  // namespace
+
+MapSizes MapSizes::lab() {
+  MapSizes sizes;
+  sizes.pods = 1024;
+  sizes.peers = 16384;
+  sizes.cidrs = 4096;
+  sizes.policy = 65536;
+  sizes.frontends = 16384;
+  sizes.backends = sizes.members = 65536;
+  sizes.flows = 16384;
+  sizes.affinity = sizes.sockets = 4096;
+  sizes.fragments = 256;
+  sizes.event_bytes = 64 * 1024;
+  return sizes;
+}
+
+Result<std::unique_ptr<Programs>> load_programs(const ProgramOptions& options) {
+  libbpf_set_print(&collect_words);
+  libbpf_words.clear();
+  std::unique_ptr<dataplane, SkeletonCloser> skeleton(dataplane::open());
+  if (!skeleton) return fail(ErrorKind::kUnsupported, "open the BPF object: {}", last_words());
+  set_sizes(*skeleton, options.sizes);
+  if (!options.pin_directory.empty()) TRY_VOID(adopt_pinned(*skeleton, options.pin_directory));
+  if (const int failed = dataplane::load(skeleton.get()))
+    return fail(ErrorKind::kUnsupported, "this kernel does not take the data plane ({}): {}", std::strerror(-failed), last_words());
+  if (!options.pin_directory.empty()) TRY_VOID(pin_new(*skeleton, options.pin_directory));
+  auto programs = std::make_unique<LinuxPrograms>(std::move(skeleton), options.pin_directory);
+  TRY_VOID(programs->open_maps());
+  return programs;
+}
+
+Result<void> unpin_programs(const std::string& pin_directory) {
+  std::error_code error;
+  std::filesystem::remove_all(pin_directory, error);
+  if (error) return fail(ErrorKind::kTransient, "remove pins in {}: {}", pin_directory, error.message());
+  return {};
+}
+
+int program_fd(Programs& programs, std::string_view name) {
+  auto* linux_programs = dynamic_cast<LinuxPrograms*>(&programs);
+  return linux_programs ? linux_programs->fd_of(name) : -1;
+}
+
+}  // namespace carrick::kernel

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/maps.h"
+#include "wire/drops.h"
+#include "wire/events.h"
+
+// The BPF programs of one node: loaded once, attached to every link. The maps below are the data plane's tables.
+namespace carrick::kernel {
+
+// Entries. Memory of hashes and tries follows use; the LRU maps (flows, affinity, sockets, fragments) take it at once:
+// about 250 bytes an entry.
+struct MapSizes {
+  uint32_t pods = 1024, peers = 65536, cidrs = 16384, policy = 131072;
+  uint32_t frontends = 131072, backends = 524288, members = 524288;
+  uint32_t flows = 262144, affinity = 16384, sockets = 65536, fragments = 4096;
+  uint32_t event_bytes = 256 * 1024;  // ring buffer; a power of two, at least a page
+  static MapSizes lab();              // a node of a lab: thousands of pods on one machine, few connections each
+};
+
+struct ProgramOptions {
+  std::string pin_directory;  // in a bpffs; maps and links outlive the process there. Empty: nothing outlives it
+  MapSizes sizes;
+};
+
+// Where a link stands in the topology.
+enum class Attachment : uint8_t { kPod, kUplink, kOverlay };
+
+class Programs {
+ public:
+  virtual ~Programs() = default;
+
+  // name: as in bpf/lib/maps.h. Lives as long as this object; null when there is no such map.
+  virtual Map* map(std::string_view name) = 0;
+
+  // Idempotent: programs that are there already are replaced in one step, without a packet in between going unjudged.
+  // Links of the calling thread's network namespace. A removed link takes its programs with it.
+  virtual Result<void> attach(uint32_t ifindex, Attachment as) = 0;
+  virtual Result<void> detach(uint32_t ifindex) = 0;  // kNotFound is success
+
+  // Socket hooks of every task in this cgroup (v2) folder and below. Pinned; a restart replaces the programs in place.
+  virtual Result<void> attach_cgroup(const std::string& path) = 0;
+
+  // Packets ended (or, reason 0, connections accepted) by hook and reason since the maps were made:
+  // [hook * WIRE_DROP_SLOTS + reason].
+  virtual Result<std::vector<uint64_t>> counters() = 0;
+
+  // Hands over the drop events that wait. epoll_fd() becomes readable when there are some.
+  virtual int event_fd() = 0;
+  virtual Result<size_t> read_events(const std::function<void(const drop_event&)>& sink) = 0;
+};
+
+// Opens, verifies and loads everything (about 100 ms). Pinned maps of equal layout are used again with all their rows;
+// others are made anew. kUnsupported with the verifier's last words when this kernel refuses a program.
+Result<std::unique_ptr<Programs>> load_programs(const ProgramOptions& options);
+
+// Removes every pin below the directory; the kernel frees what nothing else holds.
+Result<void> unpin_programs(const std::string& pin_directory);
+
+// Program descriptor for tests by BPF_PROG_TEST_RUN; -1 when unknown.
+int program_fd(Programs& programs, std::string_view name);
+
+// Maps in memory; remembers what was attached.
+class FakePrograms : public Programs {
+ public:
+  explicit FakePrograms(const MapSizes& sizes = {});
+  Map* map(std::string_view name) override;
+  FakeMap& fake_map(std::string_view name);
+  Result<void> attach(uint32_t ifindex, Attachment as) override;
+  Result<void> detach(uint32_t ifindex) override;
+  Result<void> attach_cgroup(const std::string& path) override;
+  Result<std::vector<uint64_t>> counters() override;
+  int event_fd() override { return -1; }
+  Result<size_t> read_events(const std::function<void(const drop_event&)>&) override { return size_t{0}; }
+
+  std::vector<std::unique_ptr<FakeMap>> maps;
+  std::map<uint32_t, Attachment> attached;
+  std::set<std::string> cgroups;
+};
+
+// "egress_denied" and the like; "unknown" for a number that is none.
+std::string_view drop_word(uint8_t reason);
+std::string_view drop_sentence(uint8_t reason);
+std::string_view hook_word(uint8_t hook);
+
+}  // namespace carrick::kernel
