@@ -12,8 +12,11 @@
 #include "controllers/lifecycle/system_services.h"
 #include "controllers/scheduling/node_ipam.h"
 #include "controllers/scheduling/scheduler.h"
+#include "controllers/workloads/daemon_set.h"
 #include "controllers/workloads/deployment.h"
+#include "controllers/workloads/job.h"
 #include "controllers/workloads/replica_set.h"
+#include "controllers/workloads/stateful_set.h"
 
 namespace carrick::controllers {
 
@@ -45,6 +48,9 @@ struct Controllers::Core : std::enable_shared_from_this<Controllers::Core> {
     add<NodeIpam>();
     add<DeploymentController>();
     add<ReplicaSetController>();
+    add<StatefulSetController>();
+    add<DaemonSetController>();
+    add<JobController>();
     add<Scheduler>();
     add<GarbageCollector>();
     // Last: by then most of what changes in one go has changed, and each Service is written once.
