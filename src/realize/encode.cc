@@ -1,0 +1,157 @@
+#include "realize/encode.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <set>
+
+namespace carrick::realize {
+namespace {
+
+static_assert(IDENTITY_THIS_NODE == desired::kThisNodeIdentity && IDENTITY_REMOTE_NODE == desired::kRemoteNodeIdentity &&
+              IDENTITY_NODE_DNS == desired::kNodeDnsIdentity && IDENTITY_NONE == desired::kNoIdentity);
+static_assert(PEER_LOCAL_POD == int(desired::PeerKind::kLocalPod) && PEER_REMOTE_POD == int(desired::PeerKind::kRemotePod) &&
+              PEER_THIS_NODE == int(desired::PeerKind::kThisNode) && PEER_REMOTE_NODE == int(desired::PeerKind::kRemoteNode) &&
+              PEER_NODE_DNS == int(desired::PeerKind::kNodeDns) && PEER_REMOTE_POD_CIDR == int(desired::PeerKind::kRemotePodCidr) &&
+              PEER_LOCAL_POD_CIDR == int(desired::PeerKind::kLocalPodCidr));
+static_assert(POLICY_INGRESS == int(desired::Direction::kIngress) && POLICY_EGRESS == int(desired::Direction::kEgress));
+static_assert(POLICY_PEER_ANY == int(desired::PolicyPeerKind::kAny) && POLICY_PEER_IDENTITY == int(desired::PolicyPeerKind::kIdentity) &&
+              POLICY_PEER_CIDR_CLASS == int(desired::PolicyPeerKind::kCidrClass));
+static_assert(SCOPE_INTERNAL == int(desired::FrontendScope::kInternal) && SCOPE_EXTERNAL == int(desired::FrontendScope::kExternal));
+
+// ::ffff:0:0/96: without it an IPv6 prefix shorter than 96 bits would speak for every IPv4 address.
+const net::Prefix& v4_guard() {
+  static const net::Prefix guard(net::IpAddress::v4(0), 96);
+  return guard;
+}
+
+template <class K, class V>
+reconcile::Row row(const K& key, const V& value, std::string owner) {
+  return {bytes_of(key), bytes_of(value), std::move(owner)};
+}
+
+}  // namespace
+
+wire_address wire_of(const net::IpAddress& address) {
+  wire_address out;
+  std::memcpy(out.bytes, address.bytes().data(), sizeof out.bytes);
+  return out;
+}
+
+address_lpm_key wire_of(const net::Prefix& prefix) {
+  return {static_cast<uint32_t>(prefix.length()), wire_of(prefix.address())};
+}
+
+Rows encode_pods(const desired::PodTable& table) {
+  Rows rows;
+  for (const auto& [ifindex, pod] : table) {
+    pod_value value{};
+    for (const auto& address : pod.addresses) (address.is_v4() ? value.address4 : value.address6) = wire_of(address);
+    std::ranges::copy(pod.pod_mac.bytes, value.pod_mac);
+    std::ranges::copy(pod.host_mac.bytes, value.host_mac);
+    value.identity = pod.identity;
+    value.flags = (pod.ingress_isolated ? POD_INGRESS_ISOLATED : 0) | (pod.egress_isolated ? POD_EGRESS_ISOLATED : 0) |
+                  (pod.blocked ? POD_BLOCKED : 0);
+    rows.push_back(row(ifindex, value, pod.owner.str()));
+  }
+  return rows;
+}
+
+Rows encode_peers(const desired::PeerTable& table) {
+  Rows rows;
+  if (!table.contains(v4_guard())) rows.push_back(row(wire_of(v4_guard()), peer_value{}, ""));
+  for (const auto& [prefix, peer] : table) {
+    peer_value value{};
+    if (!peer.node.is_unspecified()) value.node = wire_of(peer.node);
+    value.identity = peer.identity;
+    value.ifindex = peer.ifindex;
+    value.kind = static_cast<uint8_t>(peer.kind);
+    rows.push_back(row(wire_of(prefix), value, peer.owner.str()));
+  }
+  return rows;
+}
+
+Rows encode_cidrs(const desired::CidrTable& table) {
+  Rows rows;
+  if (!table.contains(v4_guard())) rows.push_back(row(wire_of(v4_guard()), uint32_t{0}, ""));
+  for (const auto& [prefix, cidr_class] : table) rows.push_back(row(wire_of(prefix), cidr_class, ""));
+  return rows;
+}
+
+Rows encode_policy(const desired::PolicyTable& table) {
+  Rows rows;
+  for (const auto& [key, value] : table.rows) {
+    policy_lpm_key wire{};
+    const bool any_protocol = key.protocol == net::Protocol::kAny;
+    wire.length = any_protocol ? POLICY_BITS_ANY_PROTOCOL : POLICY_BITS_ANY_PORT + key.port_bits;
+    wire.subject = key.subject;
+    wire.peer = key.peer;
+    wire.direction = static_cast<uint8_t>(key.direction);
+    wire.peer_kind = static_cast<uint8_t>(key.peer_kind);
+    wire.protocol = static_cast<uint8_t>(key.protocol);
+    const uint16_t mask = key.port_bits >= 16 ? 0xffff : static_cast<uint16_t>(~(0xffffu >> key.port_bits));
+    wire.port_be = any_protocol ? 0 : htons(key.port & mask);
+    const std::string owner = value.allowed_by.empty() ? "" : value.allowed_by.front().str();
+    rows.push_back(row(wire, policy_value{static_cast<uint32_t>(net::stable_hash(owner))}, owner));
+  }
+  return rows;
+}
+
+ServiceRows encode_services(const desired::FrontendTable& table) {
+  ServiceRows rows;
+  std::set<uint64_t> sets;  // equal lists of one service are written once
+  for (const auto& [key, frontend] : table) {
+    const std::string owner = frontend.owner.str();
+    const bool v4 = key.address.is_v4();
+    std::vector<backend_value> backends;
+    for (const auto& backend : frontend.backends) {
+      if (backend.address.is_v4() != v4) continue;  // a frontend serves its own family
+      backend_value value{};
+      value.address = wire_of(backend.address);
+      value.port_be = htons(backend.port);
+      value.flags = backend.local ? BACKEND_LOCAL : 0;
+      backends.push_back(value);
+    }
+    // The name of a list is its content: see bpf/wire/services.h.
+    std::string content = bytes_of(frontend.service_id);
+    for (const auto& backend : backends) content += bytes_of(backend);
+    const uint64_t set = net::stable_hash(content);
+    frontend_key wire_key{};
+    wire_key.address = wire_of(key.address);
+    wire_key.port_be = htons(key.port);
+    wire_key.protocol = static_cast<uint8_t>(key.protocol);
+    wire_key.scope = static_cast<uint8_t>(key.scope);
+    frontend_value value{};
+    value.service_id = frontend.service_id;
+    value.set = backends.empty() ? 0 : set;
+    value.count = static_cast<uint32_t>(backends.size());
+    value.affinity_seconds = frontend.affinity_seconds;
+    value.flags = (frontend.drop_when_empty ? FRONTEND_DROP_WHEN_EMPTY : 0) | (frontend.snat ? FRONTEND_SNAT : 0);
+    rows.frontends.push_back(row(wire_key, value, owner));
+    if (backends.empty() || !sets.insert(set).second) continue;
+    std::set<std::string> seen;
+    for (uint32_t slot = 0; slot < backends.size(); ++slot) {
+      rows.backends.push_back(row(backend_key{set, slot, 0}, backends[slot], owner));
+      member_key member{};
+      member.set = set;
+      member.address = backends[slot].address;
+      member.port_be = backends[slot].port_be;
+      if (seen.insert(bytes_of(member)).second) rows.members.push_back(row(member, slot, owner));
+    }
+  }
+  return rows;
+}
+
+node_config encode_config(const NodeConfig& node, uint32_t epoch) {
+  node_config config{};
+  config.epoch = epoch;
+  config.uplink_ifindex = node.uplink_ifindex;
+  config.overlay_ifindex = node.overlay_ifindex;
+  config.vni = node.vni;
+  for (const auto& address : node.addresses) (address.is_v4() ? config.address4 : config.address6) = wire_of(address);
+  config.nat_first = node.nat_first;
+  config.nat_last = node.nat_last;
+  return config;
+}
+
+}  // namespace carrick::realize

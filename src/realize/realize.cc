@@ -1,0 +1,173 @@
+#include "realize/realize.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "realize/encode.h"
+
+namespace carrick::realize {
+namespace {
+
+// A map as a store of rows.
+class MapStore : public reconcile::Store {
+ public:
+  explicit MapStore(kernel::Map& map) : map_(map) {}
+
+  Result<std::vector<reconcile::Row>> read() override {
+    std::vector<reconcile::Row> rows;
+    for (auto& [key, value] : TRY(map_.read_all())) rows.push_back({std::move(key), std::move(value), {}});
+    return rows;
+  }
+  Outcome write(std::span<const reconcile::Row> rows) override {
+    std::vector<kernel::MapEntry> entries;
+    entries.reserve(rows.size());
+    for (const auto& row : rows) entries.push_back({row.key, row.value});
+    auto outcome = map_.update(entries);
+    return {outcome.done, std::move(outcome.error)};
+  }
+  Outcome erase(std::span<const std::string> keys) override {
+    auto outcome = map_.remove(keys);
+    return {outcome.done, std::move(outcome.error)};
+  }
+
+ private:
+  kernel::Map& map_;
+};
+
+// In the order of dependencies: what a row points at comes first. Removals go the other way.
+enum Index { kBackends, kMembers, kFrontends, kCidrs, kPolicy, kPods, kPeers, kTables };
+constexpr std::array<const char*, kTables> kNames = {"backends", "members", "frontends", "cidrs", "policy", "pods", "peers"};
+
+bool is_cidr_rule(const reconcile::Row& row) {
+  policy_lpm_key key;
+  std::memcpy(&key, row.key.data(), sizeof key);
+  return key.peer_kind == POLICY_PEER_CIDR_CLASS;
+}
+
+}  // namespace
+
+struct Realizer::State {
+  std::vector<std::unique_ptr<MapStore>> stores;
+  std::vector<reconcile::Table> tables;
+  kernel::Map* config_map = nullptr;
+  node_config config{};
+  NodeConfig node;
+  bool rejudge = false;  // rows changed since the epoch was last raised
+  // What the plans of the tables were made from, so that an unchanged table costs a comparison.
+  desired::PodTable pods;
+  desired::PeerTable peers;
+  desired::FrontendTable frontends;
+  desired::PolicyTable policy;
+  bool prune = false, planned = false;
+  uint64_t wanted_revision = 0;
+  Status status;
+
+  void plan(const desired::Tables& desired);
+  void carry_out(reconcile::Time now);
+  Result<void> publish_config();
+  void report();
+};
+
+// Plans only what changed. A table whose rows failed keeps its plan.
+void Realizer::State::plan(const desired::Tables& desired) {
+  const bool all = !planned || desired.prune != prune;
+  if (all || desired.frontends != frontends) {
+    auto rows = encode_services(desired.frontends);
+    tables[kBackends].desire(std::move(rows.backends), desired.prune);
+    tables[kMembers].desire(std::move(rows.members), desired.prune);
+    tables[kFrontends].desire(std::move(rows.frontends), desired.prune);
+    frontends = desired.frontends;
+  }
+  if (all || desired.policy.cidrs != policy.cidrs || desired.policy.rows != policy.rows) {
+    tables[kCidrs].desire(encode_cidrs(desired.policy.cidrs), desired.prune);
+    tables[kPolicy].desire(encode_policy(desired.policy), desired.prune);
+    policy.cidrs = desired.policy.cidrs;
+    policy.rows = desired.policy.rows;
+  }
+  if (all || desired.pods != pods) {
+    tables[kPods].desire(encode_pods(desired.pods), desired.prune);
+    pods = desired.pods;
+  }
+  if (all || desired.peers != peers) {
+    tables[kPeers].desire(encode_peers(desired.peers), desired.prune);
+    peers = desired.peers;
+  }
+  prune = desired.prune;
+  planned = true;
+}
+
+void Realizer::State::carry_out(reconcile::Time now) {
+  size_t changed = 0;
+  for (auto& table : tables) {
+    changed += table.write(now);
+    // An address whose cidr row is missing would be taken for one of the wider prefix, with rights it must not have
+    // ("except"). Until every cidr row is there, no rule by ipBlock is added: fails closed.
+    if (&table == &tables[kCidrs]) tables[kPolicy].hold(table.settled() ? nullptr : &is_cidr_rule);
+  }
+  for (size_t i = tables.size(); i-- > 0;) changed += tables[i].erase(now);
+  if (changed) rejudge = true;
+}
+
+Result<void> Realizer::State::publish_config() {
+  const uint32_t epoch = config.epoch + (rejudge ? 1 : 0);
+  const node_config wanted = encode_config(node, epoch);
+  if (bytes_of(wanted) == bytes_of(config)) return {};
+  TRY_VOID(config_map->put(bytes_of(uint32_t{0}), bytes_of(wanted)));
+  config = wanted;
+  rejudge = false;
+  return {};
+}
+
+void Realizer::State::report() {
+  status.epoch = config.epoch;
+  status.tables.clear();
+  status.failures.clear();
+  status.next_retry.reset();
+  status.settled = true;
+  for (const auto& table : tables) {
+    auto failures = table.failures();
+    status.tables.push_back({table.name(), table.size(), failures.size()});
+    status.settled &= table.settled();
+    std::ranges::move(failures, std::back_inserter(status.failures));
+    if (const auto next = table.next_retry(); next && (!status.next_retry || *next < *status.next_retry)) status.next_retry = next;
+  }
+  if (status.settled) status.revision = wanted_revision;
+}
+
+Realizer::Realizer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Realizer::~Realizer() = default;
+
+Result<std::unique_ptr<Realizer>> Realizer::create(kernel::Programs& programs, reconcile::Options options) {
+  auto state = std::make_unique<State>();
+  state->config_map = programs.map("config");
+  if (!state->config_map) return fail(ErrorKind::kInternal, "the data plane has no map config");
+  for (const char* name : kNames) {
+    kernel::Map* map = programs.map(name);
+    if (!map) return fail(ErrorKind::kInternal, "the data plane has no map {}", name);
+    state->stores.push_back(std::make_unique<MapStore>(*map));
+    state->tables.emplace_back(name, *state->stores.back(), options);
+  }
+  for (auto& table : state->tables) TRY_VOID(table.read_back());
+  const auto config = TRY(state->config_map->lookup(bytes_of(uint32_t{0})));
+  if (config && config->size() == sizeof(node_config)) std::memcpy(&state->config, config->data(), sizeof(node_config));
+  return std::unique_ptr<Realizer>(new Realizer(std::move(state)));
+}
+
+Result<Status> Realizer::apply(const desired::Tables& tables, const NodeConfig& node, reconcile::Time now) {
+  state_->node = node;
+  state_->wanted_revision = tables.revision;
+  state_->plan(tables);
+  return retry(now);
+}
+
+Result<Status> Realizer::retry(reconcile::Time now) {
+  state_->carry_out(now);
+  TRY_VOID(state_->publish_config());
+  state_->report();
+  return state_->status;
+}
+
+const Status& Realizer::status() const { return state_->status; }
+
+}  // namespace carrick::realize

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+// From the rows that shall be to the rows that are. Knows no feature and no kernel: rows are bytes.
+namespace carrick::reconcile {
+
+using Time = std::chrono::steady_clock::time_point;
+
+struct Row {
+  std::string key, value;
+  std::string owner;  // the object whose status suffers when this row fails
+};
+
+// Where rows are realized.
+class Store {
+ public:
+  // Entries before `done` took effect; with an error, entry number `done` failed and the rest was not tried.
+  struct Outcome {
+    size_t done = 0;
+    std::optional<Error> error;
+  };
+  virtual ~Store() = default;
+  virtual Result<std::vector<Row>> read() = 0;  // owners empty
+  virtual Outcome write(std::span<const Row> rows) = 0;
+  virtual Outcome erase(std::span<const std::string> keys) = 0;
+};
+
+struct Failure {
+  std::string table, key, owner;
+  Error error;
+  unsigned attempts = 0;
+  Time next;  // not tried again before
+};
+
+struct Options {
+  size_t batch = 1024;  // rows of one write
+  std::chrono::milliseconds first_delay{100}, longest_delay{30000};
+};
+
+// One table. desire() computes a plan against what is known to be there; write() and erase() carry it out, each row on its
+// own: one bad row never holds up another. Several tables are ordered by calling write() and erase() in the order of their
+// dependencies. Not for two threads at once.
+class Table {
+ public:
+  Table(std::string name, Store& store, Options options = {}) : name_(std::move(name)), store_(store), options_(options) {}
+
+  // Takes what the store holds as what is there. To be called once before the first plan, and after any doubt.
+  Result<void> read_back();
+
+  // Rows in any order; keys are unique. Without `prune` rows that are not desired stay (a watch is not in sync yet).
+  void desire(std::vector<Row> rows, bool prune);
+
+  // Additions and changes, then removals, that are due at `now`. The number of rows that changed in the store.
+  size_t write(Time now);
+  size_t erase(Time now);
+
+  // Rows for which `hold` is true are not written until hold(nullptr): something they rest on is missing.
+  void hold(bool (*held)(const Row&)) { held_ = held; }
+
+  bool settled() const { return puts_.empty() && removals_.empty(); }
+  size_t size() const { return shadow_.size(); }  // rows that are in the store
+  bool holds(std::string_view key) const { return shadow_.find(key) != shadow_.end(); }
+  std::vector<Failure> failures() const;
+  std::optional<Time> next_retry() const;
+  const std::string& name() const { return name_; }
+
+ private:
+  struct Trouble {
+    std::string owner;
+    Error error;
+    unsigned attempts = 0;
+    Time next;
+  };
+
+  bool due(const std::string& key, Time now) const;
+  void failed(const std::string& key, const std::string& owner, Error error, Time now);
+
+  std::string name_;
+  Store& store_;
+  Options options_;
+  bool (*held_)(const Row&) = nullptr;
+  std::map<std::string, std::string, std::less<>> shadow_;
+  std::vector<Row> puts_;              // sorted by key
+  std::vector<std::string> removals_;  // sorted
+  std::map<std::string, Trouble, std::less<>> troubles_;
+};
+
+}  // namespace carrick::reconcile
