@@ -77,10 +77,11 @@ std::vector<KnownLab> list_labs() {
 }
 
 Result<LabLock> LabLock::take(const std::string& name) {
-  TRY_VOID(make_dirs(kLabsDir));
   std::string path = LabPaths{name, ""}.lock();
   for (;;) {
+    TRY_VOID(make_dirs(kLabsDir));
     Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!file && errno == ENOENT) continue;  // the last lab went in between, and the folder with it
     if (!file) return fail_errno(errno, path);
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0)
       return fail(ErrorKind::kAlreadyExists, "another `carrick lab up` or `lab down` of \"{}\" is at work", name);

@@ -17,7 +17,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kParallelStarts = 8;  // plugins at work at the same time; more only wait for the same processors
-constexpr auto kFirstRetry = std::chrono::milliseconds(500);
 constexpr auto kPublishRetry = std::chrono::milliseconds(500);
 constexpr auto kUntilReadyPeriod = std::chrono::milliseconds(200);
 

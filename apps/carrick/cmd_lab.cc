@@ -1,0 +1,297 @@
+#include <unistd.h>
+
+#include <CLI/Option.hpp>
+#include <boost/json.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "commands.h"
+#include "lab/lab.h"
+
+namespace carrick::app {
+namespace {
+
+namespace json = boost::json;
+
+constexpr size_t kLongestPodTable = 60;  // more pods are counted by namespace
+
+int code_of(const Error& error) {
+  switch (error.kind) {
+    case ErrorKind::kInvalid: case ErrorKind::kAlreadyExists: case ErrorKind::kNotFound: return 2;
+    case ErrorKind::kUnsupported: return 3;
+    default: return 1;
+  }
+}
+
+void report(const char* command, const Error& error) {
+  std::fprintf(stderr, "carrick %s: %s\n", command, error.message.c_str());
+  exit_code = code_of(error);
+}
+
+struct UpFlags {
+  lab::LabConfig config;
+  std::vector<std::string> paths;
+  std::string family = "dual", routing = "native", output = "text", kubeconfig;
+  int timeout_seconds = 120;
+};
+
+// One line on a terminal, rewritten; nothing elsewhere.
+class ProgressLine {
+ public:
+  explicit ProgressLine(bool enabled) : enabled_(enabled && ::isatty(2)) {}
+  ~ProgressLine() { show(""); }
+  void show(const std::string& text) {
+    if (!enabled_ || text == shown_) return;
+    std::fprintf(stderr, "\r\033[K%s", text.c_str());
+    std::fflush(stderr);
+    shown_ = text;
+  }
+
+ private:
+  bool enabled_;
+  std::string shown_;
+};
+
+std::string pod_addresses(const k8s::Pod& pod) {
+  std::vector<std::string> out;
+  for (const auto& ip : pod.status.podIPs) out.push_back(ip.ip);
+  return join(out, ",");
+}
+
+bool is_ready(const k8s::Pod& pod) {
+  for (const auto& condition : pod.status.conditions)
+    if (condition.type == "Ready") return condition.status == "True";
+  return false;
+}
+
+std::string pod_table(const k8s::Snapshot& snapshot) {
+  if (snapshot.pods.size() <= kLongestPodTable) {
+    TextTable table({"NAMESPACE", "POD", "READY", "NODE", "ADDRESSES"});
+    for (const auto& [key, pod] : snapshot.pods)
+      table.add({key.namespace_, key.name, is_ready(*pod) ? "yes" : pod->status.phase == "Succeeded" ? "done" : "no", pod->spec.nodeName, pod_addresses(*pod)});
+    return table.str();
+  }
+  std::map<std::string, std::pair<int, int>> by_namespace;
+  for (const auto& [key, pod] : snapshot.pods) {
+    auto& [ready, all] = by_namespace[key.namespace_];
+    ready += is_ready(*pod);
+    ++all;
+  }
+  TextTable table({"NAMESPACE", "PODS", "READY"});
+  for (const auto& [name, counts] : by_namespace) table.add({name, std::to_string(counts.second), std::to_string(counts.first)});
+  return table.str();
+}
+
+void print_up(const UpFlags& flags, const lab::LaunchedLab& launched, const lab::WaitEnd& end, const lab::Manifests& manifests, double seconds) {
+  const lab::LabPaths& paths = launched.lab().paths;
+  std::string kubeconfig = flags.kubeconfig.empty() ? paths.kubeconfig() : flags.kubeconfig;
+  size_t pods = end.snapshot ? end.snapshot->pods.size() : 0;
+  if (flags.output == "json") {
+    json::array problems(end.problems.begin(), end.problems.end()), ignored(manifests.ignored_kinds.begin(), manifests.ignored_kinds.end());
+    json::object out{{"name", flags.config.name}, {"ready", end.problems.empty()}, {"nodes", flags.config.nodes}, {"pods", pods},
+                     {"kubeconfig", kubeconfig}, {"api", fmt::format("https://127.0.0.1:{}", launched.lab().record.api_port)},
+                     {"seconds", seconds}, {"problems", problems}, {"ignored", ignored}};
+    std::printf("%s\n", json::serialize(out).c_str());
+    return;
+  }
+  if (end.snapshot) std::printf("%s", pod_table(*end.snapshot).c_str());
+  if (!manifests.ignored_kinds.empty()) std::printf("\nNot looked at (kinds Carrick has no use for): %s\n", join(manifests.ignored_kinds, ", ").c_str());
+  if (end.problems.empty())
+    std::printf("\nLab \"%s\" is up: %d nodes, %zu pods, all ready and realized after %.1f s.\n", flags.config.name.c_str(), flags.config.nodes, pods, seconds);
+  std::printf("export KUBECONFIG=%s\n", kubeconfig.c_str());
+  constexpr size_t kShown = 20;
+  for (size_t i = 0; i < end.problems.size() && i < kShown; ++i) std::fprintf(stderr, "not ready: %s\n", end.problems[i].c_str());
+  if (end.problems.size() > kShown) std::fprintf(stderr, "not ready: %zu more\n", end.problems.size() - kShown);
+  if (!end.problems.empty())
+    std::fprintf(stderr, "carrick lab up: not everything is ready after %d s; the lab stays up to be looked at (logs: %s/logs)\n", flags.timeout_seconds, paths.run().c_str());
+}
+
+Result<void> up(UpFlags flags) {
+  auto started = std::chrono::steady_clock::now();
+  flags.config.family = flags.family == "ipv4" ? lab::IpFamily::kIpv4 : flags.family == "ipv6" ? lab::IpFamily::kIpv6 : lab::IpFamily::kDual;
+  flags.config.vxlan = flags.routing == "vxlan";
+  TRY_VOID(lab::check_config(flags.config));
+  if (!flags.config.data_dir.empty()) {
+    std::error_code error;
+    auto absolute = std::filesystem::absolute(flags.config.data_dir, error);
+    std::filesystem::create_directories(absolute, error);
+    if (error) return fail(ErrorKind::kInvalid, "--data {}: {}", flags.config.data_dir, error.message());
+    flags.config.data_dir = absolute.string();
+  }
+  ProgressLine line(flags.output != "json");
+  line.show("reading manifests");
+  auto manifests = TRY(lab::read_manifests(flags.paths));
+  line.show("starting the lab");
+  auto launched = TRY(lab::LaunchedLab::launch(flags.config));
+  auto credentials = TRY(lab::connect(launched.lab()));
+  line.show("creating objects");
+  TRY_VOID(lab::apply_manifests(credentials, manifests));
+  if (!flags.kubeconfig.empty()) {
+    std::string text = TRY(lab::read_file(launched.lab().paths.kubeconfig()));
+    TRY_VOID(lab::write_file(flags.kubeconfig, text));
+  }
+  auto end = lab::wait_until_ready(launched.lab(), credentials, std::chrono::seconds(flags.timeout_seconds), [&](const lab::Progress& p) {
+    line.show(fmt::format("nodes {}/{}   pods ready {}/{}   agents realized {}/{}", p.nodes_ready, flags.config.nodes, p.pods_ready, p.pods,
+                          p.agents_realized, flags.config.nodes));
+  });
+  line.show("");
+  launched.keep();
+  print_up(flags, launched, end, manifests, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  if (!end.problems.empty()) exit_code = 1;
+  return {};
+}
+
+Result<void> down(const std::string& name, bool all) {
+  std::vector<std::string> names;
+  if (all)
+    for (const auto& known : lab::list_labs()) names.push_back(known.name);
+  else
+    names.push_back(name);
+  for (const std::string& each : names) {
+    TRY_VOID(lab::check_config({.name = each}));
+    bool known = lab::read_record(each).has_value() || std::filesystem::exists(lab::LabPaths{each, ""}.run());
+    auto lock = TRY(lab::LabLock::take(each));
+    TRY_VOID(lab::destroy_lab(each));  // also when nothing is known: a cgroup folder may be left
+    if (!known) return fail(ErrorKind::kNotFound, "there is no lab \"{}\"", each);
+  }
+  return {};
+}
+
+void list(const std::string& output) {
+  json::array out;
+  TextTable table({"NAME", "STATE", "NODES", "FAMILY", "ROUTING", "API"});
+  for (const auto& known : lab::list_labs()) {
+    const char* state = known.alive ? "up" : "dead";
+    int nodes = known.record ? known.record->config.nodes : 0;
+    std::string api = known.record && known.alive ? fmt::format("https://127.0.0.1:{}", known.record->api_port) : "";
+    std::string family = !known.record ? "" : known.record->config.family == lab::IpFamily::kDual ? "dual" : known.record->config.has_v4() ? "ipv4" : "ipv6";
+    std::string routing = !known.record ? "" : known.record->config.vxlan ? "vxlan" : "native";
+    out.push_back(json::object{{"name", known.name}, {"state", state}, {"nodes", nodes}, {"ipFamily", family}, {"routing", routing}, {"api", api},
+                               {"pid", known.record ? known.record->pid : 0}, {"kubeconfig", lab::LabPaths{known.name, ""}.kubeconfig()}});
+    table.add({known.name, state, std::to_string(nodes), family, routing, api});
+  }
+  std::printf("%s", output == "json" ? (json::serialize(out) + "\n").c_str() : table.str().c_str());
+}
+
+Result<void> print_kubeconfig(const std::string& name) {
+  auto running = TRY(lab::find_running_lab(name));
+  std::string text = TRY(lab::read_file(running.paths.kubeconfig()));
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return {};
+}
+
+Result<void> exec(const std::string& name, const std::string& pod, const std::vector<std::string>& command) {
+  size_t slash = pod.find('/');
+  std::string namespace_ = slash == std::string::npos ? "default" : pod.substr(0, slash);
+  auto running = TRY(lab::find_running_lab(name));
+  exit_code = TRY(lab::exec_in_pod(running, namespace_, slash == std::string::npos ? pod : pod.substr(slash + 1), command));
+  return {};
+}
+
+Result<lab::LabConfig> config_of(const std::string& name) { return lab::decode_config(TRY(lab::read_file(lab::LabPaths{name, ""}.config()))); }
+
+// The lab's own processes: `carrick lab-... --lab NAME`.
+template <class F>
+void add_hidden(CLI::App& app, const char* name, F&& run) {
+  CLI::App* command = app.add_subcommand(name, "a process of a lab; started by its supervisor");
+  command->group("");
+  auto lab_name = std::make_shared<std::string>();
+  command->add_option("--lab", *lab_name)->required();
+  run(*command, [name, lab_name](auto body) {
+    return [name, lab_name, body] {
+      auto config = config_of(*lab_name);
+      Result<void> done = config ? body(*config) : std::unexpected(config.error());
+      if (!done) report(name, done.error());
+    };
+  });
+}
+
+void add_processes(CLI::App& app) {
+  add_hidden(app, "lab-init", [](CLI::App& command, auto with_config) {
+    command.callback(with_config([](const lab::LabConfig& config) { return lab::run_supervisor(config); }));
+  });
+  add_hidden(app, "lab-server", [](CLI::App& command, auto with_config) {
+    auto fds = std::make_shared<std::vector<int>>();
+    command.add_option("--listen-fd", *fds);
+    command.callback(with_config([fds](const lab::LabConfig& config) { return lab::run_server(config, *fds); }));
+  });
+  add_hidden(app, "lab-responder", [](CLI::App& command, auto with_config) {
+    command.callback(with_config([](const lab::LabConfig& config) { return lab::run_responder(lab::LabPaths{config.name, ""}.responder_socket()); }));
+  });
+  add_hidden(app, "lab-nodes", [](CLI::App& command, auto with_config) {
+    command.callback(with_config([](const lab::LabConfig& config) { return lab::run_nodes(config); }));
+  });
+  add_hidden(app, "lab-container", [](CLI::App& command, auto with_config) {
+    struct Flags {
+      std::string pod, workdir;
+      std::vector<std::string> command;
+    };
+    auto flags = std::make_shared<Flags>();
+    command.add_option("--pod", flags->pod)->required();
+    command.add_option("--workdir", flags->workdir);
+    command.add_option("command", flags->command)->required();
+    command.callback(with_config([flags](const lab::LabConfig& config) -> Result<void> {
+      std::_Exit(lab::run_container(config, flags->pod, flags->workdir, flags->command));
+    }));
+  });
+}
+
+void add_up(CLI::App& lab) {
+  auto flags = std::make_shared<UpFlags>();
+  CLI::App* command = lab.add_subcommand("up", "Start a cluster on this machine and create the objects of manifests in it");
+  command->add_option("-f,--filename", flags->paths, "manifest: file, folder (recursive) or - for standard input; may be repeated")->take_all();
+  command->add_option("--nodes", flags->config.nodes, "number of nodes")->capture_default_str();
+  command->add_option("--name", flags->config.name, "name of the lab")->capture_default_str();
+  command->add_option("--ip-family", flags->family)->check(CLI::IsMember({"dual", "ipv4", "ipv6"}))->capture_default_str();
+  command->add_option("--routing", flags->routing, "how pods of different nodes reach each other")->check(CLI::IsMember({"native", "vxlan"}))->capture_default_str();
+  command->add_option("--data", flags->config.data_dir, "folder for the objects: a lab started with it again comes back as it was");
+  command->add_option("--kubeconfig", flags->kubeconfig, "also write the kubeconfig to this file");
+  command->add_option("--api-port", flags->config.api_port, "port of the API server on 127.0.0.1 (0: any free one)");
+  command->add_option("--timeout", flags->timeout_seconds, "seconds to wait until everything is ready")->capture_default_str();
+  command->add_option("-o,--output", flags->output)->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  command->callback([flags] {
+    if (auto done = up(*flags); !done) report("lab up", done.error());
+  });
+}
+
+}  // namespace
+
+void add_lab(CLI::App& app) {
+  CLI::App* lab = app.add_subcommand("lab", "A cluster on this machine: real packets, no containers, no images");
+  lab->require_subcommand(1);
+  add_up(*lab);
+  auto name = std::make_shared<std::string>("carrick");
+  auto output = std::make_shared<std::string>("text");
+  auto all = std::make_shared<bool>(false);
+
+  CLI::App* down_command = lab->add_subcommand("down", "End a lab and remove every trace of it");
+  down_command->add_option("--name", *name, "name of the lab")->capture_default_str();
+  down_command->add_flag("--all", *all, "every lab of this machine");
+  down_command->callback([name, all] {
+    if (auto done = down(*name, *all); !done) report("lab down", done.error());
+  });
+  CLI::App* list_command = lab->add_subcommand("list", "The labs of this machine");
+  list_command->add_option("-o,--output", *output)->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  list_command->callback([output] { list(*output); });
+  CLI::App* kubeconfig_command = lab->add_subcommand("kubeconfig", "Print the kubeconfig of a lab");
+  kubeconfig_command->add_option("--name", *name, "name of the lab")->capture_default_str();
+  kubeconfig_command->callback([name] {
+    if (auto done = print_kubeconfig(*name); !done) report("lab kubeconfig", done.error());
+  });
+  CLI::App* exec_command = lab->add_subcommand("exec", "Run a command of this machine in a pod: carrick lab exec NAMESPACE/POD -- COMMAND...");
+  auto pod = std::make_shared<std::string>();
+  auto words = std::make_shared<std::vector<std::string>>();
+  exec_command->add_option("--name", *name, "name of the lab")->capture_default_str();
+  exec_command->add_option("pod", *pod, "NAMESPACE/POD")->required();
+  exec_command->add_option("command", *words, "after --")->required();
+  exec_command->callback([name, pod, words] {
+    if (auto done = exec(*name, *pod, *words); !done) report("lab exec", done.error());
+  });
+  add_processes(app);
+}
+
+}  // namespace carrick::app

@@ -1,0 +1,185 @@
+#include "lab/up/readiness_wait.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/json.hpp>
+
+#include <array>
+
+#include "base/text.h"
+#include "k8s/resources.h"
+#include "lab/supervisor/control.h"
+#include "watch/watch.h"
+
+namespace carrick::lab {
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+
+constexpr auto kWorkloadPeriod = std::chrono::milliseconds(40);
+constexpr std::array<std::string_view, 5> kWorkloads = {"/apis/apps/v1/deployments", "/apis/apps/v1/statefulsets", "/apis/apps/v1/daemonsets",
+                                                        "/apis/apps/v1/replicasets", "/apis/batch/v1/jobs"};
+
+int64_t number_at(const json::object& document, const char* part, const char* field, int64_t absent) {
+  auto* inner = document.if_contains(part);
+  auto* value = inner && inner->is_object() ? inner->as_object().if_contains(field) : nullptr;
+  return value && value->is_number() ? value->to_number<int64_t>() : absent;
+}
+
+// Empty when the controller has seen the workload and it has the pods it wants.
+std::string workload_problem(std::string_view path, const json::object& document) {
+  std::string name = std::string(document.at("metadata").at("namespace").as_string()) + "/" + std::string(document.at("metadata").at("name").as_string());
+  int64_t generation = number_at(document, "metadata", "generation", 0);
+  bool jobs = path.ends_with("jobs"), daemons = path.ends_with("daemonsets");
+  std::string kind = std::string(path.substr(path.rfind('/') + 1));
+  kind.pop_back();
+  if (jobs) {
+    int64_t wanted = std::min(number_at(document, "spec", "parallelism", 1), number_at(document, "spec", "completions", 1));
+    int64_t there = number_at(document, "status", "active", 0) + number_at(document, "status", "succeeded", 0);
+    return there >= wanted ? "" : fmt::format("{} {}: {} of {} pods", kind, name, there, wanted);
+  }
+  if (number_at(document, "status", "observedGeneration", 0) < generation) return fmt::format("{} {}: not yet looked at by its controller", kind, name);
+  int64_t wanted = daemons ? number_at(document, "status", "desiredNumberScheduled", 0) : number_at(document, "spec", "replicas", 1);
+  int64_t ready = daemons ? number_at(document, "status", "numberReady", 0) : number_at(document, "status", "readyReplicas", 0);
+  return ready >= wanted ? "" : fmt::format("{} {}: {} of {} pods ready", kind, name, ready, wanted);
+}
+
+const k8s::Condition* condition_of(const std::vector<k8s::Condition>& conditions, std::string_view type) {
+  for (const k8s::Condition& condition : conditions)
+    if (condition.type == type) return &condition;
+  return nullptr;
+}
+
+std::string pod_problem(const k8s::Pod& pod) {
+  if (pod.status.phase == "Succeeded") return "";
+  auto* ready = condition_of(pod.status.conditions, "Ready");
+  if (ready && ready->status == "True") return "";
+  std::string because = pod.status.message;
+  if (auto* scheduled = condition_of(pod.status.conditions, "PodScheduled"); scheduled && scheduled->status == "False") because = scheduled->message;
+  if (because.empty() && ready) because = ready->message;
+  if (because.empty()) because = pod.spec.nodeName.empty() ? "not bound to a node" : "being started on " + pod.spec.nodeName;
+  return fmt::format("pod {}: {}", pod.metadata.key().str(), because);
+}
+
+class Waiter {
+ public:
+  Waiter(const RunningLab& lab, const watch::Credentials& credentials, const std::function<void(const Progress&)>& progress)
+      : lab_(lab), progress_(progress), client_(io_, credentials, 5), timer_(io_), deadline_(io_),
+        watcher_(io_, client_, [this](auto snapshot, const k8s::ChangeSet&) {
+          snapshot_ = std::move(snapshot);
+          report();
+        }) {}
+
+  WaitEnd run(std::chrono::seconds limit) {
+    watcher_.start();
+    deadline_.expires_after(limit);
+    deadline_.async_wait([this](boost::system::error_code error) {
+      if (!error) io_.stop();
+    });
+    look();
+    io_.run();
+    if (problems_.empty() && !done_) problems_.push_back("the API server does not answer");
+    return {snapshot_, done_ ? std::vector<std::string>() : problems_};
+  }
+
+ private:
+  void again() {
+    timer_.expires_after(kWorkloadPeriod);
+    timer_.async_wait([this](boost::system::error_code error) {
+      if (!error) look();
+    });
+  }
+  void report() {
+    progress_now_ = {.agents_realized = progress_now_.agents_realized};
+    for (const auto& [key, node] : snapshot_->nodes) {
+      ++progress_now_.nodes;
+      auto* ready = condition_of(node->status.conditions, "Ready");
+      progress_now_.nodes_ready += ready && ready->status == "True";
+    }
+    for (const auto& [key, pod] : snapshot_->pods) {
+      ++progress_now_.pods;
+      progress_now_.pods_ready += pod_problem(*pod).empty();
+    }
+    if (progress_) progress_(progress_now_);
+  }
+  // Pods are looked at first: only when they are ready is it worth asking for more.
+  void look() {
+    problems_.clear();
+    if (!snapshot_) return again();
+    for (const auto& [key, node] : snapshot_->nodes) {
+      auto* ready = condition_of(node->status.conditions, "Ready");
+      if (!ready || ready->status != "True") problems_.push_back(fmt::format("node {}: {}", key.name, ready ? ready->message : "no status yet"));
+    }
+    if (static_cast<int>(snapshot_->nodes.size()) < lab_.record.config.nodes) problems_.push_back(fmt::format("{} of {} nodes are registered", snapshot_->nodes.size(), lab_.record.config.nodes));
+    for (const auto& [key, pod] : snapshot_->pods)
+      if (auto problem = pod_problem(*pod); !problem.empty()) problems_.push_back(std::move(problem));
+    if (!problems_.empty()) return again();
+    ask_workload(0);
+  }
+  void ask_workload(size_t index) {
+    if (index == kWorkloads.size()) return problems_.empty() ? ask_agents() : again();
+    std::string_view path = kWorkloads[index];
+    client_.request({.target = std::string(path)}, [this, path, index](Result<watch::HttpResponse> answer) {
+      std::error_code error;
+      json::value list = answer ? json::parse(answer->body, error) : json::value();
+      if (!answer || error || !list.is_object()) {
+        problems_.push_back(answer ? "the API server's answer is no list" : answer.error().message);
+        return again();
+      }
+      if (auto* items = list.as_object().if_contains("items"); items && items->is_array())
+        for (const json::value& item : items->as_array())
+          if (auto problem = workload_problem(path, item.as_object()); !problem.empty()) problems_.push_back(std::move(problem));
+      ask_workload(index + 1);
+    });
+  }
+  void ask_agents() {
+    progress_now_.agents_realized = 0;
+    for (const NodePlan& node : plan_nodes(lab_.record.config)) {
+      auto answer = ask(lab_.paths.node_control(node.name), R"({"verb":"status"})", 1000);
+      std::string problem = answer ? agent_problem(*answer) : answer.error().message;
+      if (problem.empty())
+        ++progress_now_.agents_realized;
+      else
+        problems_.push_back(fmt::format("agent of {}: {}", node.name, problem));
+    }
+    if (progress_) progress_(progress_now_);
+    if (!problems_.empty()) return again();
+    done_ = true;
+    io_.stop();
+  }
+  static std::string agent_problem(const std::string& answer) {
+    std::error_code error;
+    json::value document = json::parse(answer, error);
+    if (error || !document.is_object()) return "its status is no JSON";
+    const json::object& status = document.as_object();
+    if (auto* failures = status.if_contains("failures"); failures && failures->is_array() && !failures->as_array().empty())
+      return "not realized: " + json::serialize(failures->as_array().front());
+    auto* revision = status.if_contains("revision");
+    auto* realized = status.if_contains("realized");
+    if (!revision || !realized) return "its status names no revision";
+    if (realized->to_number<int64_t>() < revision->to_number<int64_t>())
+      return fmt::format("revision {} is known, {} is realized", revision->to_number<int64_t>(), realized->to_number<int64_t>());
+    return "";
+  }
+
+  const RunningLab& lab_;
+  const std::function<void(const Progress&)>& progress_;
+  asio::io_context io_{1};
+  watch::Client client_;
+  asio::steady_timer timer_, deadline_;
+  std::shared_ptr<const k8s::Snapshot> snapshot_;
+  Progress progress_now_;
+  std::vector<std::string> problems_;
+  bool done_ = false;
+  watch::SnapshotWatcher watcher_;
+};
+
+}  // namespace
+
+WaitEnd wait_until_ready(const RunningLab& lab, const watch::Credentials& credentials, std::chrono::seconds limit,
+                         const std::function<void(const Progress&)>& progress) {
+  return Waiter(lab, credentials, progress).run(limit);
+}
+
+}  // namespace carrick::lab
