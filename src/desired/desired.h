@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include "desired/names/names.h"
 #include "desired/node_view.h"
 #include "desired/pods/pods.h"
@@ -26,15 +29,23 @@ struct Tables {
 // The definition of every table.
 Tables compile(const k8s::Snapshot& snapshot, const NodeView& node);
 
+// The same for many nodes of one cluster, with what they have in common computed once.
+std::vector<Tables> compile_all(const k8s::Snapshot& snapshot, const std::vector<NodeView>& nodes);
+
 // The same result with work in proportion to the change. A property test holds: apply(...) == compile(...) after any sequence.
+// Its caches are shortcuts only: nothing in them outlives the objects they were computed from. Not thread-safe.
 class Compiler {
  public:
+  Compiler();
+  ~Compiler();
+  Compiler(Compiler&&) noexcept;
+  Compiler& operator=(Compiler&&) noexcept;
+  // `changes`: everything that differs between the snapshot of the previous call and this one; more does no harm.
   const Tables& apply(const k8s::Snapshot& snapshot, const k8s::ChangeSet& changes, const NodeView& node);
 
  private:
-  Tables tables_;
-  NodeView node_;
-  bool first_ = true;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace carrick::desired

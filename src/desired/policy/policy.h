@@ -48,8 +48,17 @@ struct PolicyRule {
   bool any_peer = false;
   std::set<Identity> peers;
   std::set<CidrClass> classes;
-  struct Port { net::Protocol protocol; uint16_t first = 0, last = 65535; std::map<Identity, uint16_t> named; bool is_named = false; std::string name;
-    bool operator==(const Port&) const = default; };
+  // A named port is another number at each destination: of the subject (ingress), of the peer (egress), or of the pods in an
+  // ipBlock that have it (egress; they are a class of their own).
+  struct Port {
+    net::Protocol protocol = net::Protocol::kTcp;
+    uint16_t first = 0, last = 65535;
+    std::map<Identity, uint16_t> named;
+    bool is_named = false;
+    std::string name;
+    std::map<CidrClass, uint16_t> named_classes;
+    bool operator==(const Port&) const = default;
+  };
   bool any_port = false;
   std::vector<Port> ports;
   bool operator==(const PolicyRule&) const = default;
@@ -62,11 +71,12 @@ struct PolicyTable {
   bool operator==(const PolicyTable&) const = default;
 };
 
-// Identity of every pod in the snapshot (hostNetwork pods have their node's), by pod key.
+// Identity of every pod in the snapshot, with or without address, by pod key. Not of hostNetwork pods (their packets are the
+// node's, NP-11) and not of finished ones.
 using IdentityTable = std::map<k8s::NamespacedName, Identity>;
 IdentityTable compile_identities(const k8s::Snapshot& snapshot);
 
-// `subjects`: identities of pods on this node; rows of others are not made. Empty set = all (explain).
+// `subjects`: identities of pods on this node; rows, isolation and rules of others are not made. Empty set = all (explain).
 PolicyTable compile_policy(const k8s::Snapshot& snapshot, const IdentityTable& identities, const std::set<Identity>& subjects);
 
 PodTable compile_pods(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities, const PolicyTable& policy);

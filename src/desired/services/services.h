@@ -2,7 +2,8 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <memory>
+#include <vector>
 
 #include "desired/node_view.h"
 #include "desired/owner.h"
@@ -43,14 +44,23 @@ struct FrontendRow {
   bool drop_when_empty = false;   // SVC-D3: endpoints exist elsewhere, the policy is Local
   bool snat = false;              // SVC-D8: externalTrafficPolicy Cluster, a remote backend sees the node's address
   uint32_t affinity_seconds = 0;  // SVC-D15; 0 = none
+  std::vector<net::Prefix> source_ranges;  // SVC-D13, kLoadBalancer only: other clients are dropped; empty = everybody
   Owner owner;                    // the Service, clause "spec.ports[i]"
   bool operator==(const FrontendRow&) const = default;
 };
 using FrontendTable = std::map<FrontendKey, FrontendRow>;
 
+using SliceList = std::vector<std::shared_ptr<const k8s::EndpointSlice>>;
+
+// Slices by the Service they belong to, each list sorted by name.
+std::map<k8s::NamespacedName, SliceList> slices_by_service(const k8s::Snapshot& snapshot);
+
+// hostPorts of the pods plumbed here (HP-1).
+FrontendTable compile_host_ports(const NodeView& node);
+
 // Everything that one Service contributes (with its EndpointSlices). The whole table is the union over all Services plus hostPorts.
-FrontendTable compile_service(const k8s::Service& service, const std::vector<std::shared_ptr<const k8s::EndpointSlice>>& slices,
-                              const k8s::Snapshot& snapshot, const NodeView& node);
+FrontendTable compile_service(const k8s::Service& service, const SliceList& slices, const k8s::Snapshot& snapshot, const NodeView& node);
+// Where two objects claim one key, Services come before hostPorts (HP-4), and the Service that is first by name wins.
 FrontendTable compile_services(const k8s::Snapshot& snapshot, const NodeView& node);
 
 }  // namespace carrick::desired

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "desired/names/names.h"
+#include "desired/services/services.h"
+
+namespace carrick::desired {
+
+// What one Service (with its EndpointSlices) puts into the zone. No two Services share a name; reverse addresses they may share.
+struct ServiceNames {
+  std::map<std::string, NameRow> names;
+  std::set<std::pair<net::IpAddress, std::string>> reverse;
+  bool operator==(const ServiceNames&) const = default;
+};
+ServiceNames compile_service_names(const k8s::Service& service, const SliceList& slices);
+
+// Namespaces that exist in the zone: those of the API and those that hold a Service.
+std::set<std::string> zone_namespaces(const k8s::Snapshot& snapshot);
+
+// Rows that depend on no Service: zone structure (DNS-N3, N5, DNS-1), namespaces, reverse zones, the cluster DNS service.
+NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node);
+
+// Address -> namespace of living pods with an address of their own.
+std::map<net::IpAddress, std::string> compile_pod_names(const k8s::Snapshot& snapshot);
+
+// "10-1-0-7", "2001-db8--1": the name of an endpoint without hostname.
+std::string dashed(const net::IpAddress& address);
+
+}  // namespace carrick::desired
