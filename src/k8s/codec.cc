@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "k8s/fields.h"
 #include "k8s/objects.h"
 
 namespace carrick::k8s {
@@ -41,19 +42,6 @@ constexpr bool is_required<ReplicaSetStatus>(std::string_view name) { return nam
 
 // ---- decode ----
 
-// Where in the document we are: a list on the stack, turned into text only when something is wrong.
-struct Path {
-  const Path* parent = nullptr;
-  std::string_view field;
-  int index = -1;
-
-  std::string str() const {
-    std::string text = parent ? parent->str() : "";
-    if (index >= 0) return text + fmt::format("[{}]", index);
-    return text.empty() ? std::string(field) : text + "." + std::string(field);
-  }
-};
-
 std::string_view json_type(const json::value& value) {
   switch (value.kind()) {
     case json::kind::null: return "null";
@@ -85,14 +73,8 @@ class Reader {
   }
   template <std::signed_integral Int>
   bool read(const json::value& from, Int& to, const Path& path) {
-    int64_t number;
-    if (from.is_int64()) {
-      number = from.get_int64();
-    } else if (from.is_double() && std::abs(from.get_double()) < 1e15 && std::trunc(from.get_double()) == from.get_double()) {
-      number = static_cast<int64_t>(from.get_double());  // 1e3 is an integer to the API too
-    } else {
-      return refuse(from, "an integer", path);
-    }
+    if (!is_integer(from)) return refuse(from, "an integer", path);
+    const int64_t number = from.is_int64() ? from.get_int64() : static_cast<int64_t>(from.get_double());
     if (number < std::numeric_limits<Int>::min() || number > std::numeric_limits<Int>::max())
       return refuse(from, "an integer of 32 bits", path);
     to = static_cast<Int>(number);
@@ -144,8 +126,7 @@ class Reader {
 
  private:
   bool refuse(const json::value& from, std::string_view expected, const Path& path) {
-    const std::string shown = from.is_structured() ? "" : " " + json::serialize(from);
-    error = {"TypeInvalid", path.str(), fmt::format("must be {}, not {}{}", expected, json_type(from), shown)};
+    error = {"TypeInvalid", path.str(), fmt::format("must be {}, not {}", expected, described(from))};
     if (error.field.empty()) error.field = "document";
     return false;
   }
@@ -221,6 +202,15 @@ json::object write(const T& from) {
 
 }  // namespace
 
+bool is_integer(const json::value& value) {
+  if (!value.is_double()) return value.is_int64();
+  return std::abs(value.get_double()) < 1e15 && std::trunc(value.get_double()) == value.get_double();
+}
+
+std::string described(const json::value& value) {
+  return value.is_structured() ? std::string(json_type(value)) : fmt::format("{} {}", json_type(value), json::serialize(value));
+}
+
 template <class T>
 Result<T> decode(const json::value& document) {
   Result<T> object;
@@ -247,6 +237,13 @@ json::object encode(const T& object) {
   return document;
 }
 
+Result<ObjectMeta> metadata_of(const json::object& document) {
+  PartialObject object;
+  Reader reader;
+  if (!reader.read_object(document, object)) return fail(ErrorKind::kInvalid, "{}", reader.error.str());
+  return std::move(object.metadata);
+}
+
 std::optional<FieldError> check_types(const ResourceType* type, const json::object& document) {
   Reader reader;
   const auto check = [&]<class T>(T object) { return reader.read_object(document, object); };
@@ -255,7 +252,8 @@ std::optional<FieldError> check_types(const ResourceType* type, const json::obje
   if (type == &resource<T>()) good = check(T{}); else
   CARRICK_K8S_KINDS(CARRICK_CHECK) good = check(PartialObject{});
 #undef CARRICK_CHECK
-  return good ? std::nullopt : std::optional(std::move(reader.error));
+  if (!good) return std::move(reader.error);
+  return type ? check_field_types(*type, document) : std::nullopt;
 }
 
 #define CARRICK_DEFINE_CODEC(T)                       \

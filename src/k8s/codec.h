@@ -15,6 +15,9 @@ template <class T> Result<T> decode(const json::value& document);
 template <class T> Result<T> decode(const json::object& document);  // the same, without a copy into a value
 template <class T> json::object encode(const T& object);
 
+// The metadata of a document of any kind.
+Result<ObjectMeta> metadata_of(const json::object& document);
+
 #define CARRICK_K8S_KINDS(X) \
   X(Namespace) X(Node) X(Pod) X(Service) X(ConfigMap) X(EndpointSlice) X(NetworkPolicy) \
   X(Deployment) X(ReplicaSet) X(StatefulSet) X(DaemonSet) X(Job)

@@ -3,6 +3,7 @@
 #include "k8s/apps.h"
 #include "k8s/codec.h"
 #include "k8s/document.h"
+#include "k8s/fields.h"
 #include "k8s/objects.h"
 #include "k8s/pod_defaults.h"
 
@@ -333,33 +334,31 @@ const std::unordered_map<const ResourceType*, Defaulter>& defaulters() {
 
 // Maps with text values keep a null as an empty text (as Go reads it); everywhere else null is absence. For a Service's
 // selector the difference matters: {app: null} must not become a selector of everything.
-bool is_text_map(std::string_view name) {
-  for (std::string_view known : {"labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "selector"})
-    if (name == known) return true;
-  return false;
-}
-
-void drop_nulls(json::object& object, bool text_map) {
+void drop_nulls(json::object& object, const ObjectFields& fields) {
   for (auto entry = object.begin(); entry != object.end();) {
-    const std::string_view name = entry->key();
-    json::value& value = entry->value();
-    if (value.is_null() && text_map && name != "matchLabels" && name != "matchExpressions") value = "";
-    if (value.is_null()) {
+    if (entry->value().is_null()) {
       entry = object.stable_erase(entry);
       continue;
     }
-    if (value.is_object()) drop_nulls(value.get_object(), is_text_map(name));
-    if (value.is_array())
-      for (json::value& item : value.get_array())
-        if (item.is_object()) drop_nulls(item.get_object(), false);
+    const Field* field = fields.find(entry->key());
+    json::value& value = entry->value();
     ++entry;
+    if (!field) continue;
+    if (field->shape == Field::Shape::kMap && value.is_object() && field->value == 's')
+      for (auto& [key, item] : value.get_object())
+        if (item.is_null()) item = "";
+    if (field->value != 'o') continue;
+    if (field->shape == Field::Shape::kOne && value.is_object()) drop_nulls(value.get_object(), *field->object);
+    if (field->shape == Field::Shape::kList && value.is_array())
+      for (json::value& item : value.get_array())
+        if (item.is_object()) drop_nulls(item.get_object(), *field->object);
   }
 }
 
 }  // namespace
 
 void apply_defaults(const ResourceType& type, json::object& document) {
-  drop_nulls(document, false);
+  if (const ObjectFields* fields = fields_of(type)) drop_nulls(document, *fields);
   const auto found = defaulters().find(&type);
   if (found != defaulters().end()) found->second(document);
 }

@@ -11,20 +11,19 @@ void apply_defaults(const ResourceType& type, json::object& document);
 
 // One finding, in the words of the API: `spec.ports[0].nodePort: Invalid value: 99: must be ...`.
 struct FieldError {
-  std::string type;   // Required, Invalid, NotSupported, Duplicate, TooLong, Forbidden, TypeInvalid
+  std::string type;   // Required, Invalid, NotSupported, Duplicate, TooLong, TooMany, Forbidden, TypeInvalid
   std::string field;  // "spec.ports[0].port"
   std::string detail; // the sentence after the field path
   std::string str() const { return field + ": " + detail; }
 };
-// Metadata and, for kinds that the network uses, spec. `old` is the stored document on update (immutable fields), else null.
+// Metadata and, for kinds that the network uses, spec; of a document that has its defaults, a name and a namespace. `old` is the stored document on update (immutable fields), else null.
 std::vector<FieldError> validate(const ResourceType& type, const json::object& document, const json::object* old = nullptr);
 
 // The first known field whose JSON type is wrong ("spec.ports[0].port: must be an integer, not a string \"x\""), as decode()
 // would report it; for kinds without a struct (and for null) only metadata is looked at.
 std::optional<FieldError> check_types(const ResourceType* type, const json::object& document);
 
-// Fields the API does not know, of kinds whose complete list of fields is written down in field_lists.cc (the networking
-// kinds); nothing for others. In the API's words: `unknown field "spec.foo"`.
+// Fields that the API does not know, in its words: `unknown field "spec.foo"`.
 std::vector<std::string> unknown_fields(const ResourceType& type, const json::object& document);
 
 // One document of a manifest, with where it came from.

@@ -1,0 +1,164 @@
+#include "k8s/fields.h"
+
+#include <optional>
+#include <unordered_map>
+
+#include "base/text.h"
+#include "k8s/objects.h"
+
+namespace carrick::k8s {
+namespace {
+
+constexpr std::string_view kText =
+#include "k8s/api_fields.inc"
+    ;
+
+// The grammar is told in tools/api_fields/main.go.
+class Catalogue {
+ public:
+  Catalogue() {
+    for (std::string_view line : split(kText, '\n')) {
+      if (line.empty()) continue;
+      const auto words = split(line, ' ');
+      if (line[0] == '=') {
+        const size_t slash = words[0].rfind('/');
+        roots_[find_by_kind(words[0].substr(1, slash - 1), words[0].substr(slash + 1))] = &objects_[std::string(words[1])];
+        continue;
+      }
+      ObjectFields& object = objects_[std::string(words[0])];
+      for (size_t i = 1; i < words.size(); ++i) {
+        const size_t colon = words[i].find(':');
+        object.fields.emplace(words[i].substr(0, colon), parse(words[i].substr(colon + 1)));
+      }
+    }
+  }
+
+  const ObjectFields* find(const ResourceType& type) const {
+    const auto found = roots_.find(&type);
+    return found == roots_.end() ? nullptr : found->second;
+  }
+
+ private:
+  Field parse(std::string_view text) {
+    Field field;
+    if (text.ends_with('+')) {
+      field.retains_keys = true;
+      text.remove_suffix(1);
+    }
+    if (text.ends_with('!')) {
+      field.merges_values = true;
+      text.remove_suffix(1);
+    }
+    if (const size_t key = text.find('@'); key != text.npos) {
+      field.merge_key = text.substr(key + 1);
+      text = text.substr(0, key);
+    }
+    if (text.starts_with("[]") || text.starts_with("{}")) {
+      field.shape = text[0] == '[' ? Field::Shape::kList : Field::Shape::kMap;
+      text.remove_prefix(2);
+    }
+    if (text.starts_with("[]")) text = "*";  // a map of lists: userInfo.extra and the like
+    field.value = text.size() == 1 ? text[0] : 'o';
+    if (field.value == 'o') field.object = &objects_[std::string(text)];
+    return field;
+  }
+
+  std::unordered_map<std::string, ObjectFields> objects_;
+  std::unordered_map<const ResourceType*, const ObjectFields*> roots_;
+};
+
+const char* expected_type(char value) {
+  switch (value) {
+    case 's': case 'y': case 't': return "a string";
+    case 'i': case 'l': return "an integer";
+    case 'b': return "true or false";
+    case 'd': return "a number";
+    case 'q': return "a quantity (a string or a number)";
+    case 'x': return "an integer or a string";
+    default: return "an object";
+  }
+}
+
+bool has_type(const json::value& value, char type) {
+  switch (type) {
+    case 's': case 'y': case 't': return value.is_string();
+    case 'i': case 'l': return is_integer(value);
+    case 'b': return value.is_bool();
+    case 'd': return value.is_number();
+    case 'q': case 'x': return value.is_string() || value.is_number();
+    case 'o': return value.is_object();
+    default: return true;
+  }
+}
+
+// Visits a document beside its fields. Visitor: unknown(path), wrong(path, value, expected).
+template <class Visitor>
+class Walk {
+ public:
+  explicit Walk(Visitor& visitor) : visitor_(visitor) {}
+
+  void object(const json::object& object, const ObjectFields& fields, const Path& path) {
+    for (const auto& [name, value] : object) {
+      const Path below{&path, name};
+      const Field* field = fields.find(name);
+      if (!field) visitor_.unknown(below);
+      else if (!value.is_null()) shaped(value, *field, below);
+    }
+  }
+
+ private:
+  void shaped(const json::value& value, const Field& field, const Path& path) {
+    if (field.shape == Field::Shape::kOne) return one(value, field, path);
+    if (field.shape == Field::Shape::kList) {
+      if (!value.is_array()) return visitor_.wrong(path, value, "a list");
+      const json::array& items = value.get_array();
+      for (size_t i = 0; i < items.size(); ++i)
+        if (!items[i].is_null()) one(items[i], field, Path{&path, {}, static_cast<int>(i)});
+      return;
+    }
+    if (!value.is_object()) return visitor_.wrong(path, value, "an object");
+    for (const auto& [key, item] : value.get_object())
+      if (!item.is_null()) one(item, field, Path{&path, key});
+  }
+  void one(const json::value& value, const Field& field, const Path& path) {
+    if (!has_type(value, field.value)) return visitor_.wrong(path, value, expected_type(field.value));
+    if (field.value == 'o') object(value.get_object(), *field.object, path);
+  }
+
+  Visitor& visitor_;
+};
+
+struct UnknownFields {
+  std::vector<std::string> found;
+  void unknown(const Path& path) { found.push_back("unknown field \"" + path.str() + "\""); }
+  void wrong(const Path&, const json::value&, const char*) {}
+};
+
+struct FirstWrongType {
+  std::optional<FieldError> found;
+  void unknown(const Path&) {}
+  void wrong(const Path& path, const json::value& value, const char* expected) {
+    if (!found) found = FieldError{"TypeInvalid", path.str(), fmt::format("must be {}, not {}", expected, described(value))};
+  }
+};
+
+}  // namespace
+
+const ObjectFields* fields_of(const ResourceType& type) {
+  static const Catalogue catalogue;
+  return catalogue.find(type);
+}
+
+std::vector<std::string> unknown_fields(const ResourceType& type, const json::object& document) {
+  UnknownFields visitor;
+  if (const ObjectFields* fields = fields_of(type)) Walk(visitor).object(document, *fields, Path{});
+  return std::move(visitor.found);
+}
+
+std::optional<FieldError> check_field_types(const ResourceType& type, const json::object& document) {
+  FirstWrongType visitor;
+  if (const ObjectFields* fields = fields_of(type)) Walk(visitor).object(document, *fields, Path{});
+  return std::move(visitor.found);
+}
+
+}  // namespace carrick::k8s

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "k8s/resources.h"
+
+// The complete fields of every kind that Carrick offers (our structs hold only those that Carrick reads): for strict field
+// checks, null handling and strategic merge patches. The data is api_fields.inc, made by tools/api_fields.
+namespace carrick::k8s {
+
+struct ObjectFields;
+
+struct Field {
+  enum class Shape { kOne, kList, kMap } shape = Shape::kOne;
+  // s string, i int32, l int64, b boolean, d number, y base64, t time, q quantity, x int or string, * anything, o object
+  char value = '*';
+  const ObjectFields* object = nullptr;  // of value 'o'
+  std::string merge_key;      // a strategic merge patch merges this list of objects by that key (patchMergeKey)
+  bool merges_values = false;  // ... this list of values as a set
+  bool retains_keys = false;   // ... keeps only the members that the patch names in $retainKeys
+};
+
+struct ObjectFields {
+  std::map<std::string, Field, std::less<>> fields;
+  const Field* find(std::string_view name) const {
+    const auto found = fields.find(name);
+    return found == fields.end() ? nullptr : &found->second;
+  }
+};
+
+struct FieldError;
+
+// Where in the document we are: a list on the stack, turned into text only when something is wrong.
+struct Path {
+  const Path* parent = nullptr;
+  std::string_view field;
+  int index = -1;
+
+  std::string str() const {
+    std::string text = parent ? parent->str() : "";
+    if (index >= 0) return text + fmt::format("[{}]", index);
+    return text.empty() ? std::string(field) : text + "." + std::string(field);
+  }
+};
+
+
+
+// An integer as the API reads it: 1e3 is one, 1.5 is not.
+bool is_integer(const json::value& value);
+
+// What is at fault when a document has a value of another type: "a number 5", "a list".
+std::string described(const json::value& value);
+// The first field of another JSON type than the API says.
+std::optional<FieldError> check_field_types(const ResourceType& type, const json::object& document);
+
+// Never null for a member of resource_types().
+const ObjectFields* fields_of(const ResourceType& type);
+
+}  // namespace carrick::k8s

@@ -1,0 +1,163 @@
+// Writes src/k8s/api_fields.inc: the fields of every kind that Carrick's API server offers, with the merge keys of strategic
+// merge patches, read from the Go types of k8s.io/api. Run it again when that module's version is raised:
+//
+//	cd tools/api_fields && go run . > ../../src/k8s/api_fields.inc
+//
+// One line a type: its name, then its fields as name:type. Types: s string, i int32, l int64, b boolean, d float64, y bytes
+// (base64), t time, q quantity, x int-or-string, * anything, or the name of another line; before it [] for a list and {} for
+// a map. After it: @key for a list that a strategic merge patch merges by that key, ! for a list of values that it merges,
+// + for a map of which it keeps only the keys it names ($retainKeys).
+package main
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"sort"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+var kinds = map[string][]any{
+	"v1": {corev1.Namespace{}, corev1.Node{}, corev1.Pod{}, corev1.Service{}, corev1.Endpoints{}, corev1.ConfigMap{}, corev1.Secret{},
+		corev1.ServiceAccount{}, corev1.Event{}, corev1.PersistentVolume{}, corev1.PersistentVolumeClaim{}, corev1.LimitRange{},
+		corev1.ResourceQuota{}, corev1.PodTemplate{}},
+	"apps/v1":                      {appsv1.Deployment{}, appsv1.ReplicaSet{}, appsv1.StatefulSet{}, appsv1.DaemonSet{}, appsv1.ControllerRevision{}},
+	"batch/v1":                     {batchv1.Job{}, batchv1.CronJob{}},
+	"discovery.k8s.io/v1":          {discoveryv1.EndpointSlice{}},
+	"networking.k8s.io/v1":         {networkingv1.NetworkPolicy{}, networkingv1.Ingress{}, networkingv1.IngressClass{}},
+	"coordination.k8s.io/v1":       {coordinationv1.Lease{}},
+	"events.k8s.io/v1":             {eventsv1.Event{}},
+	"policy/v1":                    {policyv1.PodDisruptionBudget{}},
+	"rbac.authorization.k8s.io/v1": {rbacv1.Role{}, rbacv1.RoleBinding{}, rbacv1.ClusterRole{}, rbacv1.ClusterRoleBinding{}},
+	"storage.k8s.io/v1":            {storagev1.StorageClass{}},
+	"scheduling.k8s.io/v1":         {schedulingv1.PriorityClass{}},
+	"autoscaling/v2":               {autoscalingv2.HorizontalPodAutoscaler{}},
+}
+
+var (
+	names = map[reflect.Type]string{}
+	used  = map[string]reflect.Type{}
+	lines = map[string]string{}
+)
+
+func nameOf(t reflect.Type) string {
+	if name, ok := names[t]; ok {
+		return name
+	}
+	name := t.Name()
+	if other, taken := used[name]; taken && other != t {
+		parts := strings.Split(t.PkgPath(), "/")
+		name = parts[len(parts)-2] + "." + name
+	}
+	names[t], used[name] = name, t
+	lines[name] = name + fields(t)
+	return name
+}
+
+func fields(t reflect.Type) string {
+	out := ""
+	for i := 0; i < t.NumField(); i++ {
+		f := t.Field(i)
+		tag := strings.Split(f.Tag.Get("json"), ",")
+		if tag[0] == "-" {
+			continue
+		}
+		if tag[0] == "" { // embedded
+			out += fields(f.Type)
+			continue
+		}
+		out += " " + tag[0] + ":" + typeOf(f.Type)
+		strategy, key := f.Tag.Get("patchStrategy"), f.Tag.Get("patchMergeKey")
+		if strings.Contains(strategy, "merge") && key != "" {
+			out += "@" + key
+		} else if strings.Contains(strategy, "merge") {
+			out += "!"
+		}
+		if strings.Contains(strategy, "retainKeys") {
+			out += "+"
+		}
+	}
+	return out
+}
+
+func typeOf(t reflect.Type) string {
+	switch t {
+	case reflect.TypeOf(metav1.Time{}), reflect.TypeOf(metav1.MicroTime{}):
+		return "t"
+	case reflect.TypeOf(metav1.Duration{}):
+		return "s"
+	case reflect.TypeOf(resource.Quantity{}):
+		return "q"
+	case reflect.TypeOf(intstr.IntOrString{}):
+		return "x"
+	case reflect.TypeOf(runtime.RawExtension{}), reflect.TypeOf(metav1.FieldsV1{}):
+		return "*"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeOf(t.Elem())
+	case reflect.String:
+		return "s"
+	case reflect.Bool:
+		return "b"
+	case reflect.Int32, reflect.Uint16:
+		return "i"
+	case reflect.Int64, reflect.Int:
+		return "l"
+	case reflect.Float64:
+		return "d"
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "y"
+		}
+		return "[]" + typeOf(t.Elem())
+	case reflect.Map:
+		return "{}" + typeOf(t.Elem())
+	case reflect.Struct:
+		return nameOf(t)
+	}
+	fmt.Fprintln(os.Stderr, "no spelling for", t)
+	os.Exit(1)
+	return ""
+}
+
+func main() {
+	roots := []string{}
+	apis := []string{}
+	for api := range kinds {
+		apis = append(apis, api)
+	}
+	sort.Strings(apis)
+	for _, api := range apis {
+		for _, object := range kinds[api] {
+			t := reflect.TypeOf(object)
+			roots = append(roots, fmt.Sprintf("=%s/%s %s", api, t.Name(), nameOf(t)))
+		}
+	}
+	all := []string{}
+	for _, line := range lines {
+		all = append(all, line)
+	}
+	sort.Strings(all)
+	fmt.Println("// Made by tools/api_fields from k8s.io/api v0.33.4 (Apache-2.0); do not edit.")
+	for _, line := range append(roots, all...) {
+		fmt.Printf("%q \"\\n\"\n", line)
+	}
+}
