@@ -76,7 +76,7 @@ json::array subsets_of(const Mirror& mirror, const k8s::Service& service, bool& 
 }  // namespace
 
 void LegacyEndpointsController::observe(const Change& change) {
-  observe_for_services(queue, index_, mirror(), change);
+  observe_for_services(index_, mirror(), change, [this](const k8s::NamespacedName& service) { pacing_.note(queue, service); });
   if (!writing_ && change.type == &endpoints_type()) queue.add(change.key);
 }
 
@@ -91,6 +91,7 @@ Result<void> LegacyEndpointsController::reconcile(const k8s::NamespacedName& key
     return removed || removed.error().kind == ErrorKind::kNotFound ? Result<void>{} : removed;
   }
   const k8s::Service& service = **found;
+  pacing_.worked(key, mirror().pods_selected(key.namespace_, service.spec.selector).size());
   bool truncated = false;
   json::array subsets = subsets_of(mirror(), service, truncated);
   json::object endpoints = old ? *old : new_document(endpoints_type(), key.namespace_, key.name);

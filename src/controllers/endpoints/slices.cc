@@ -59,28 +59,29 @@ std::vector<k8s::NamespacedName> ServiceIndex::selecting(const Mirror& mirror, c
   return services;
 }
 
-void observe_for_services(WorkQueue& queue, ServiceIndex& index, const Mirror& mirror, const Change& change) {
+void observe_for_services(ServiceIndex& index, const Mirror& mirror, const Change& change,
+                          const std::function<void(const k8s::NamespacedName&)>& note) {
   if (change.is<k8s::Service>()) {
     index.observe(change);
-    queue.add(change.key);
+    note(change.key);
   } else if (change.is<k8s::Pod>()) {
     const auto* was = change.was<k8s::Pod>();
     const auto* now = change.becomes<k8s::Pod>();
     if (was && now && same_endpoint(*was, *now)) return;
     for (const auto* pod : {was, now}) {
       if (!pod) continue;
-      for (const auto& service : index.selecting(mirror, *pod)) queue.add(service);
+      for (const auto& service : index.selecting(mirror, *pod)) note(service);
     }
   } else if (change.is<k8s::Node>()) {
     if (zone_of(change.was<k8s::Node>()) == zone_of(change.becomes<k8s::Node>())) return;
     for (const auto& key : mirror.pods_on(change.key.name)) {
-      for (const auto& service : index.selecting(mirror, **mirror.find<k8s::Pod>(key))) queue.add(service);
+      for (const auto& service : index.selecting(mirror, **mirror.find<k8s::Pod>(key))) note(service);
     }
   }
 }
 
 void EndpointSliceController::observe(const Change& change) {
-  observe_for_services(queue, index_, mirror(), change);
+  observe_for_services(index_, mirror(), change, [this](const k8s::NamespacedName& service) { pacing_.note(queue, service); });
   if (writing_) return;
   for (const auto* slice : {change.was<k8s::EndpointSlice>(), change.becomes<k8s::EndpointSlice>()}) {
     if (!slice || !is_ours(*slice)) continue;
@@ -100,6 +101,7 @@ Result<void> EndpointSliceController::reconcile(const k8s::NamespacedName& key) 
     const auto* slice = mirror().find<k8s::EndpointSlice>(name);
     if (is_ours(**slice)) existing.push_back(*slice);
   }
+  pacing_.worked(key, mirror().pods_selected(key.namespace_, service->spec.selector).size());
   writing_ = true;
   auto written = write_slices(desk_, slice_owner(*service), std::move(existing),
                               cleared ? std::vector<EndpointGroup>{} : endpoint_groups(mirror(), *service),

@@ -64,10 +64,15 @@ Result<PodList> claim_pods(Desk& desk, const PodOwner& owner, const k8s::LabelSe
     }
   }
   for (const auto& pod : adoptable) TRY_VOID(change_owner(desk, pod, owner, true));
-  for (const auto& pod : owned_pods(desk.mirror, owner.metadata.uid)) {
-    if (k8s::matches(selector, pod->metadata.labels) || leaving || is_being_deleted(*pod)) continue;
-    TRY_VOID(change_owner(desk, pod, owner, false));
+  PodList pods = owned_pods(desk.mirror, owner.metadata.uid);
+  PodList strangers;
+  if (!leaving) {
+    for (const auto& pod : pods) {
+      if (!k8s::matches(selector, pod->metadata.labels) && !is_being_deleted(*pod)) strangers.push_back(pod);
+    }
   }
+  if (strangers.empty()) return pods;
+  for (const auto& pod : strangers) TRY_VOID(change_owner(desk, pod, owner, false));
   return owned_pods(desk.mirror, owner.metadata.uid);
 }
 
@@ -104,10 +109,20 @@ Result<void> delete_pod(Desk& desk, const PodOwner& owner, const k8s::Pod& pod, 
   return {};
 }
 
-void observe_pod_owner(WorkQueue& queue, const Change& change, std::string_view kind) {
+bool same_for_owner(const k8s::Pod& a, const k8s::Pod& b) {
+  const auto *ready_a = ready_condition(a), *ready_b = ready_condition(b);
+  const bool same_ready = (!ready_a && !ready_b) || (ready_a && ready_b && *ready_a == *ready_b);
+  return same_ready && a.metadata.uid == b.metadata.uid && a.status.phase == b.status.phase && is_being_deleted(a) == is_being_deleted(b) &&
+         a.metadata.labels == b.metadata.labels && a.metadata.ownerReferences == b.metadata.ownerReferences;
+}
+
+void observe_pod_owner(WorkQueue& queue, const Change& change, std::string_view kind, const Pacing* pacing) {
   for (const auto* pod : {change.was<k8s::Pod>(), change.becomes<k8s::Pod>()}) {
     const auto* owner = pod ? controller_of(pod->metadata) : nullptr;
-    if (owner && owner->kind == kind) queue.add({pod->metadata.namespace_, owner->name});
+    if (!owner || owner->kind != kind) continue;
+    const k8s::NamespacedName key{pod->metadata.namespace_, owner->name};
+    if (pacing) pacing->note(queue, key);
+    else queue.add(key);
   }
 }
 

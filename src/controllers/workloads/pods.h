@@ -1,6 +1,7 @@
 #pragma once
 
 #include "controllers/controller.h"
+#include "controllers/pacing.h"
 
 // What all workload controllers do with pods.
 namespace carrick::controllers {
@@ -32,8 +33,10 @@ json::object pod_from_template(const json::object& pod_template, const PodOwner&
 Result<void> create_pod(Desk& desk, const PodOwner& owner, json::object pod, std::string_view source);
 Result<void> delete_pod(Desk& desk, const PodOwner& owner, const k8s::Pod& pod, std::string_view source);
 
+// True when a change of a pod changes nothing that its workload counts.
+bool same_for_owner(const k8s::Pod& a, const k8s::Pod& b);
 // Notes the workload of this kind that a changed pod belongs (or belonged) to.
-void observe_pod_owner(WorkQueue& queue, const Change& change, std::string_view kind);
+void observe_pod_owner(WorkQueue& queue, const Change& change, std::string_view kind, const Pacing* pacing = nullptr);
 // An ownerless pod that some workload of its namespace may want to adopt: notes those whose selector matches.
 template <class Workload>
 void observe_ownerless_pod(WorkQueue& queue, const Mirror& mirror, const Change& change) {

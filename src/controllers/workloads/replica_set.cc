@@ -82,7 +82,9 @@ Result<void> scale(Desk& desk, const PodOwner& owner, const Stored<k8s::ReplicaS
 
 void ReplicaSetController::observe(const Change& change) {
   if (change.is<k8s::ReplicaSet>()) queue.add(change.key);
-  observe_pod_owner(queue, change, "ReplicaSet");
+  // Its own creations and bindings change nothing that it counts.
+  const auto *was = change.was<k8s::Pod>(), *is = change.becomes<k8s::Pod>();
+  if (!was || !is || !same_for_owner(*was, *is)) observe_pod_owner(queue, change, "ReplicaSet", &pacing_);
   observe_ownerless_pod<k8s::ReplicaSet>(queue, mirror(), change);
 }
 
@@ -91,12 +93,16 @@ Result<void> ReplicaSetController::reconcile(const k8s::NamespacedName& key) {
   if (!found) return {};
   const Stored<k8s::ReplicaSet> set = *found;
   const PodOwner owner{k8s::resource<k8s::ReplicaSet>(), set->metadata};
-  TRY_VOID(claim_pods(desk_, owner, set->spec.selector));
+  PodList active = TRY(claim_pods(desk_, owner, set->spec.selector));
+  std::erase_if(active, [](const auto& pod) { return !is_active(*pod); });
+  pacing_.worked(key, active.size());
 
   Result<void> scaled;
-  if (!set->metadata.deletionTimestamp) scaled = scale(desk_, owner, set, active_pods(mirror(), set->metadata.uid));
-
-  const auto counts = count(active_pods(mirror(), set->metadata.uid), *set, now());
+  if (!set->metadata.deletionTimestamp && static_cast<int32_t>(active.size()) != set->spec.replicas.value_or(1)) {
+    scaled = scale(desk_, owner, set, std::move(active));
+    active = active_pods(mirror(), set->metadata.uid);
+  }
+  const auto counts = count(active, *set, now());
   if (counts.next) queue.add_at(key, *counts.next);
   json::object status{{"replicas", counts.replicas}, {"observedGeneration", set->metadata.generation}};
   if (counts.labelled) status["fullyLabeledReplicas"] = counts.labelled;
