@@ -1,0 +1,33 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include "agent/node_links.h"
+#include "dns/stats.h"
+#include "kernel/programs.h"
+#include "realize/realize.h"
+#include "realize/routes.h"
+#include "watch/watch.h"
+
+// What the agent says of itself: the "status" verb of its socket, read by `carrick status` and by `lab up`.
+namespace carrick::agent {
+
+struct StatusInputs {
+  std::string node;
+  std::string version;
+  uint64_t known_revision = 0;  // of the newest snapshot; 0 = none yet
+  std::string not_ready_because;  // empty = pods can be served
+  size_t local_pods = 0, waiting_adds = 0;
+  double last_apply_ms = 0;  // newest snapshot to realized
+  const realize::Status& realized;
+  const realize::RouteStatus& routes;
+  const NodeLinks& links;
+  watch::WatcherStats watch;
+  dns::DnsStats dns;
+  std::vector<uint64_t> counters;  // kernel::Programs::counters()
+};
+
+// {"node","revision","realized","ready","tables":[{"name","rows","failing"}],"failures":[{"table","owner","error"}],"drops":{reason:n},...}
+boost::json::object status_document(const StatusInputs& in);
+
+}  // namespace carrick::agent
