@@ -136,7 +136,7 @@ TEST(Validation, Names) {
               "alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')");
   EXPECT_EQ(name(resource<Namespace>(), "a.b"), "metadata.name: Invalid value: \"a.b\": must not contain dots");
   const std::string long_name(64, 'a');
-  EXPECT_EQ(name(resource<Namespace>(), long_name), "metadata.name: Invalid value: \"" + long_name + "\": must be no more than 63 characters");
+  EXPECT_EQ(name(resource<Service>(), long_name), "metadata.name: Invalid value: \"" + long_name + "\": must be no more than 63 characters");
   EXPECT_EQ(name(*find_by_kind("rbac.authorization.k8s.io/v1", "ClusterRole"), "system:node"), "");
   EXPECT_EQ(name(*find_by_kind("rbac.authorization.k8s.io/v1", "ClusterRole"), "a/b"), "metadata.name: Invalid value: \"a/b\": may not contain '/'");
 }
