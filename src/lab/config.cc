@@ -97,6 +97,7 @@ std::vector<NodePlan> plan_nodes(const LabConfig& config) {
 }
 
 std::vector<net::IpAddress> fabric_addresses(const LabConfig& config) { return of_families(config, kFabricV4, kFabricV6); }
+std::vector<net::IpAddress> web_addresses(const LabConfig& config) { return of_families(config, kOutsideWebV4, kOutsideWebV6); }
 std::vector<net::IpAddress> resolver_addresses(const LabConfig& config) {
   return of_families(config, kOutsideResolverV4, kOutsideResolverV6);
 }

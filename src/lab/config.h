@@ -62,6 +62,7 @@ inline constexpr const char* kServiceNetV4 = "10.96.0.0/16";
 inline constexpr const char* kServiceNetV6 = "2001:db8:96::/112";
 
 std::vector<net::IpAddress> fabric_addresses(const LabConfig& config);
+std::vector<net::IpAddress> web_addresses(const LabConfig& config);
 std::vector<net::IpAddress> resolver_addresses(const LabConfig& config);
 
 }  // namespace carrick::lab

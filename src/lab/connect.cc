@@ -14,12 +14,12 @@ Result<k8s::Snapshot> fetch_snapshot(const std::string& lab_name) {
 
 std::vector<AgentDoor> agent_doors(const RunningLab& lab) {
   std::vector<AgentDoor> doors;
-  for (const NodePlan& node : plan_nodes(lab.record.config)) doors.push_back({node.name, lab.paths.node_control(node.name)});
+  for (const NodePlan& node : plan_nodes(lab.record.config)) doors.push_back({node.name, lab.paths.node_cni_socket(node.name)});
   return doors;
 }
 
 Result<std::string> ask_agent(const AgentDoor& door, const std::string& question) {
-  auto answer = ask(door.control_socket, question);
+  auto answer = ask(door.socket, question);
   if (!answer) return with_context(answer.error(), "agent of {}", door.node);
   return answer;
 }

@@ -14,9 +14,9 @@ Result<watch::Credentials> connect(const RunningLab& lab);
 // Everything that the network looks at, now.
 Result<k8s::Snapshot> fetch_snapshot(const std::string& lab_name);
 
-// Where the agent of a node answers `{"verb":...}` lines, and the answer to one.
+// Where the agent of a node answers `{"verb":"status"}` and its like, and the answer to one: {"result":...} or {"error":...}.
 struct AgentDoor {
-  std::string node, control_socket;
+  std::string node, socket;
 };
 std::vector<AgentDoor> agent_doors(const RunningLab& lab);
 Result<std::string> ask_agent(const AgentDoor& door, const std::string& question);

@@ -33,8 +33,8 @@ struct LabPaths {
   std::string node(const std::string& node) const { return state() + "/nodes/" + node; }
   std::string node_bpffs(const std::string& name_) const { return node(name_) + "/bpf"; }
   std::string node_cni_conf(const std::string& name_) const { return node(name_) + "/cni/net.d"; }
+  // carrick-cni and status questions reach the agent here.
   std::string node_cni_socket(const std::string& name_) const { return node(name_) + "/cni.sock"; }
-  std::string node_control(const std::string& name_) const { return node(name_) + "/agent.sock"; }
   std::string pods_dir() const { return state() + "/pods"; }
   // '_' is in no Kubernetes name, so the pair is unambiguous.
   std::string pod(const std::string& namespace_, const std::string& pod_) const { return pods_dir() + "/" + namespace_ + "_" + pod_; }

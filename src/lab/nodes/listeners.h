@@ -9,8 +9,7 @@
 
 namespace carrick::lab {
 
-// The ports on which the responder answers for a pod: containerPorts, target ports of the Services that select it, and the
-// ports of its probes (12 % of real target ports are declared nowhere as a containerPort).
+// The pod's row of desired::compile_listeners: where `explain` takes it to listen, the responder listens.
 std::set<Listener> listeners_of(const k8s::Pod& pod, const k8s::Snapshot& snapshot);
 
 }  // namespace carrick::lab

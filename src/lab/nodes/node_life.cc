@@ -109,6 +109,15 @@ std::shared_ptr<const k8s::Pod> NodeLife::wanted(const Key& key) const {
   return it != snapshot_->pods.end() && nodes_.contains(it->second->spec.nodeName) ? it->second : nullptr;
 }
 
+std::vector<net::IpAddress> NodeLife::cluster_dns() const {
+  std::vector<net::IpAddress> out;
+  auto it = snapshot_->services.find({"kube-system", "kube-dns"});
+  if (it == snapshot_->services.end()) return out;
+  for (const std::string& text : it->second->spec.clusterIPs)
+    if (auto address = net::IpAddress::parse(text)) out.push_back(*address);
+  return out;
+}
+
 NodeLife::Managed* NodeLife::find(const Key& key, const std::string& uid) {
   auto it = pods_.find(key);
   return it != pods_.end() && it->second->sandbox.uid == uid ? it->second.get() : nullptr;

@@ -66,6 +66,7 @@ class NodeLife {
   // snapshots
   void on_snapshot(std::shared_ptr<const k8s::Snapshot> snapshot, const k8s::ChangeSet& changes);
   void reconcile(const Key& key);
+  std::vector<net::IpAddress> cluster_dns() const;
   std::shared_ptr<const k8s::Pod> wanted(const Key& key) const;  // null: not there, not bound
   // a pod's way up
   void start_queued();

@@ -114,7 +114,7 @@ void NodeLife::run_pod(const Key& key) {
   managed.state = {.phase = "Running"};
   for (const auto& address : nodes_.at(managed.sandbox.node)->plan.addresses) managed.state.host_addresses.push_back(address.str());
   for (const k8s::Container& container : pod.spec.containers) managed.state.containers.push_back({.name = container.name});
-  if (auto written = write_pod_files(paths_, config_, managed.sandbox, pod); !written) log::warn("pod {}: {}", key.str(), written.error().message);
+  if (auto written = write_pod_files(paths_, config_, managed.sandbox, pod, cluster_dns()); !written) log::warn("pod {}: {}", key.str(), written.error().message);
   managed.containers = std::make_unique<Containers>(io_, config_, managed.sandbox, managed.object,
                                                     [this, key, uid = managed.sandbox.uid] { containers_changed(key, uid); });
   managed.containers->start();

@@ -203,7 +203,10 @@ Result<void> Supervisor::start_agents() {
     flag("--cgroup", request.cgroup);
     flag("--cni-socket", paths_.node_cni_socket(node.name));
     flag("--cni-conf-dir", paths_.node_cni_conf(node.name));
-    flag("--control", paths_.node_control(node.name));
+    request.argv.push_back("--small-maps");
+    if (config_.has_v4()) flag("--service-cidr", kServiceNetV4);
+    if (config_.has_v6()) flag("--service-cidr", kServiceNetV6);
+    flag("--uplink", "eth0");
     flag("--routing", config_.vxlan ? "vxlan" : "native");
     for (const auto& resolver : resolver_addresses(config_)) flag("--upstream-dns", resolver.str());
     TRY_VOID(children_.start("agent-" + node.name, request));

@@ -136,7 +136,7 @@ class Waiter {
   void ask_agents() {
     progress_now_.agents_realized = 0;
     for (const NodePlan& node : plan_nodes(lab_.record.config)) {
-      auto answer = ask(lab_.paths.node_control(node.name), R"({"verb":"status"})", 1000);
+      auto answer = ask(lab_.paths.node_cni_socket(node.name), R"({"verb":"status"})", 1000);
       std::string problem = answer ? agent_problem(*answer) : answer.error().message;
       if (problem.empty())
         ++progress_now_.agents_realized;
@@ -151,8 +151,9 @@ class Waiter {
   static std::string agent_problem(const std::string& answer) {
     std::error_code error;
     json::value document = json::parse(answer, error);
-    if (error || !document.is_object()) return "its status is no JSON";
-    const json::object& status = document.as_object();
+    auto* result = !error && document.is_object() ? document.as_object().if_contains("result") : nullptr;
+    if (!result || !result->is_object()) return "its status is not understood: " + answer;
+    const json::object& status = result->as_object();
     if (auto* failures = status.if_contains("failures"); failures && failures->is_array() && !failures->as_array().empty())
       return "not realized: " + json::serialize(failures->as_array().front());
     auto* revision = status.if_contains("revision");
