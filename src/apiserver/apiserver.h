@@ -73,9 +73,10 @@ class ApiServer {
 struct StandaloneOptions {
   Options server;
   uint16_t port = 6443;
-  std::string kubeconfig;  // written here
+  std::string kubeconfig;  // written here once the server can be reached
+  int pretend_nodes = 0;   // above 0: controllers run, and this many nodes call every pod Ready without running it
 };
-// Serves until SIGINT or SIGTERM: an API server without controllers and nodes, as upstream's kubectl suites want it.
+// Serves until SIGINT or SIGTERM: the API without a network, for kubectl tests and upstream suites.
 Result<void> run_standalone(StandaloneOptions options);
 
 }  // namespace carrick::apiserver

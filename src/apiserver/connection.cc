@@ -175,9 +175,11 @@ asio::awaitable<void> Connection::send_watch(std::shared_ptr<WatchStream> watch,
   const Clock::time_point end = Clock::now() + lifetime;
   Clock::time_point bookmark = Clock::now() + limits_.bookmark_interval;
   bool good = co_await write_text(fmt::format("HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-cache, private\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n", content_type));
+  bool over = false;  // its time is: one bookmark still, then the end
   while (good && !client_gone_ && api()) {
     const Clock::time_point now = Clock::now();
-    if (now >= bookmark || now >= end) {
+    if (!over && (now >= bookmark || now >= end)) {
+      over = now >= end;
       watch->offer_bookmark(api()->revision());
       bookmark = now + limits_.bookmark_interval;
     }
@@ -185,7 +187,7 @@ asio::awaitable<void> Connection::send_watch(std::shared_ptr<WatchStream> watch,
       good = co_await write_text(fmt::format("{:x}\r\n{}\r\n", text.size(), text));
       continue;
     }
-    if (watch->finished() || now >= end) break;
+    if (watch->finished() || over) break;
     wake_.expires_at(std::min(bookmark, end));
     co_await wake_.async_wait(kTuple);
   }

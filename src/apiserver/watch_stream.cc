@@ -31,7 +31,12 @@ bool Selection::matches(const json::object& document) const {
   return (namespace_.empty() || text_at(document, "metadata.namespace") == namespace_) && labels.matches(document) && fields.matches(document);
 }
 
-WatchStream::WatchStream(Options options, uint64_t revision) : options_(std::move(options)), initial_revision_(revision) {}
+WatchStream::WatchStream(Options options, uint64_t revision) : options_(std::move(options)), initial_revision_(revision) {
+  if (options_.form.shape == Form::Shape::kPlain) return;
+  // Made at once: the first line of a table carries its columns, and later changes must not overtake it.
+  for (const Record& record : std::exchange(options_.initial, {})) pending_.push_back(std::make_shared<const std::string>(shaped_line("ADDED", record->document)));
+  if (std::exchange(options_.mark_end_of_initial, false)) pending_.push_back(std::make_shared<const std::string>(bookmark_line(revision, true)));
+}
 
 void WatchStream::push(Line line) {
   if (finished_) return;
@@ -64,7 +69,7 @@ WatchStream::Line WatchStream::plain_line(const StoreEvent& event, Type type) {
 
 std::string WatchStream::shaped_line(std::string_view type, const json::object& document) {
   switch (options_.form.shape) {
-    case Form::Shape::kPlain: return line_of(type, json::serialize(document));
+    case Form::Shape::kPlain: return line_of(type, json::serialize(document));  // left the selection
     case Form::Shape::kPartial: return line_of(type, json::serialize(partial_object(document, options_.form.version)));
     case Form::Shape::kTable: break;
   }
@@ -117,8 +122,8 @@ std::string WatchStream::take(size_t limit) {
   std::string out;
   std::vector<Record>& initial = options_.initial;
   for (; next_initial_ < initial.size() && out.size() < limit; ++next_initial_) {
-    Record record = std::move(initial[next_initial_]);
-    out += options_.form.shape == Form::Shape::kPlain ? line_of("ADDED", record->bytes) : shaped_line("ADDED", record->document);
+    const Record record = std::move(initial[next_initial_]);
+    out += line_of("ADDED", record->bytes);
   }
   if (next_initial_ < initial.size()) return out;
   if (std::exchange(options_.mark_end_of_initial, false)) out += bookmark_line(initial_revision_, true);

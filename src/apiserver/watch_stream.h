@@ -36,7 +36,7 @@ class WatchStream {
   struct Options {
     Selection selection;
     Form form;
-    std::vector<Record> initial;       // sent as ADDED; made into text only when it is sent
+    std::vector<Record> initial;       // sent as ADDED; plain objects become lines only when they are sent
     bool bookmarks = false;
     bool mark_end_of_initial = false;  // API-S7
     std::function<int64_t()> now;      // seconds since 1970, for ages in tables
