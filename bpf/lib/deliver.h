@@ -31,7 +31,8 @@ static __always_inline int next_hop(struct __sk_buff *skb, const struct packet *
 	return 0;
 }
 
-static __noinline int into_tunnel(struct __sk_buff *skb, const struct wire_address *remote, const struct node_config *c) {
+GLOBAL int into_tunnel(struct __sk_buff *skb, const struct wire_address *remote, const struct node_config *c) {
+	if (!remote || !c) return -1;
 	struct bpf_tunnel_key key = {.tunnel_id = c->vni, .tunnel_ttl = 64};
 	__u64 flags = BPF_F_ZERO_CSUM_TX;
 	if (is_v4(remote)) {

@@ -12,7 +12,8 @@ static __always_inline void count(__u32 hook, __u32 reason) {
 }
 
 /* Counts and reports the end of a packet. `flow` (may be null) says what had been decided about it until then. */
-static __noinline int drop(struct __sk_buff *skb, const struct packet *p, const struct flow_value *flow, int reason) {
+GLOBAL int drop(struct __sk_buff *skb, const struct packet *p, const struct flow_value *flow, int reason) {
+	if (!p) return TC_ACT_SHOT;
 	count(p->key.hook, reason);
 	struct drop_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) return TC_ACT_SHOT; /* nobody reads; the counter has it */

@@ -38,7 +38,8 @@ static __always_inline void reverse_key_of(const struct flow_value *flow, __u8 p
 }
 
 /* What happens once or twice in a connection's life: the first reply, FIN, RST. Tells the other entry. */
-static __noinline void flow_turn(const struct packet *p, struct flow_value *flow) {
+GLOBAL int flow_turn(const struct packet *p, struct flow_value *flow) {
+	if (!p || !flow) return 0;
 	struct flow_key key;
 	reverse_key_of(flow, p->key.protocol, &key);
 	__u16 mine = 0, other = 0;
@@ -50,6 +51,7 @@ static __noinline void flow_turn(const struct packet *p, struct flow_value *flow
 	flow->flags |= mine;
 	struct flow_value *reverse = bpf_map_lookup_elem(&flows, &key);
 	if (reverse) reverse->flags |= other;
+	return 0;
 }
 
 static __always_inline void flow_seen(const struct packet *p, struct flow_value *flow, __u32 now) {
@@ -60,9 +62,11 @@ static __always_inline void flow_seen(const struct packet *p, struct flow_value 
 	if (turn) flow_turn(p, flow);
 }
 
-static __noinline void flow_remove(const struct packet *p, const struct flow_value *flow) {
+GLOBAL int flow_remove(const struct packet *p, const struct flow_value *flow) {
+	if (!p || !flow) return 0;
 	struct flow_key key;
 	reverse_key_of(flow, p->key.protocol, &key);
 	bpf_map_delete_elem(&flows, &key);
 	bpf_map_delete_elem(&flows, &p->key);
+	return 0;
 }

@@ -20,8 +20,9 @@ static __always_inline int rewrite_quoted(struct __sk_buff *skb, const struct pa
 
 /* The quoted packet was sent by `key`'s destination to its source (key = tuple of the answer to it). It must look as that
  * destination sent it: from flow.tuple.dst to flow.tuple.src. */
-static __noinline int rewrite_quote(struct __sk_buff *skb, const struct packet *p, const struct flow_key *key,
+GLOBAL int rewrite_quote(struct __sk_buff *skb, const struct packet *p, const struct flow_key *key,
 				    const struct flow_value *flow, __u32 inner_l4) {
+	if (!p || !key || !flow) return -1;
 	__u32 inner = p->l4 + 8;
 	const struct wire_tuple *from = &key->tuple, *to = &flow->tuple;
 	if (p->family == 4) {
@@ -49,7 +50,8 @@ static __noinline int rewrite_quote(struct __sk_buff *skb, const struct packet *
 }
 
 /* Key of the answer to the quoted packet, as this hook would meet it. 0, or enum wire_drop. */
-static __noinline int quoted_key(struct __sk_buff *skb, const struct packet *p, struct flow_key *key, __u32 *inner_l4) {
+GLOBAL int quoted_key(struct __sk_buff *skb, const struct packet *p, struct flow_key *key, __u32 *inner_l4) {
+	if (!p || !key || !inner_l4) return DROP_MALFORMED;
 	__u32 inner = p->l4 + 8, l4;
 	__u8 ports[8];
 	key->hook = p->key.hook;
@@ -87,7 +89,8 @@ static __noinline int quoted_key(struct __sk_buff *skb, const struct packet *p, 
 	return 0;
 }
 
-static __noinline int unrelated(struct __sk_buff *skb, const struct packet *p) {
+GLOBAL int unrelated(struct __sk_buff *skb, const struct packet *p) {
+	if (!p) return TC_ACT_SHOT;
 	if (p->key.hook == HOOK_FROM_POD) return drop(skb, p, 0, DROP_ICMP_UNRELATED);
 	if (p->key.hook == HOOK_TO_POD) return skb->ingress_ifindex ? drop(skb, p, 0, DROP_ICMP_UNRELATED) : TC_ACT_OK;
 	struct address_lpm_key key = {.length = 128};
@@ -97,7 +100,8 @@ static __noinline int unrelated(struct __sk_buff *skb, const struct packet *p) {
 	return TC_ACT_OK;
 }
 
-static __noinline int related(struct __sk_buff *skb, struct packet *p, const struct node_config *c) {
+GLOBAL int related(struct __sk_buff *skb, struct packet *p, const struct node_config *c) {
+	if (!p || !c) return TC_ACT_SHOT;
 	struct flow_key key = {};
 	__u32 inner_l4 = 0;
 	int failed = quoted_key(skb, p, &key, &inner_l4);

@@ -44,7 +44,8 @@ static __always_inline int keeps_translation(const struct packet *p, const struc
 }
 
 /* Destination after services. *frontend_flags: of the frontend, with BACKEND_LOCAL << 16 when the backend is local. */
-static __noinline int judge_service(struct packet *p, const struct flow_value *old, struct scratch *s) {
+GLOBAL int judge_service(struct packet *p, const struct flow_value *old, struct scratch *s) {
+	if (!p || !s) return DROP_FLOW_TABLE;
 	const struct frontend_value *frontend =
 		is_hook(p, HOOK_TO_POD) ? 0
 					: find_frontend(&p->key.tuple.dst, p->key.tuple.dport_be, p->key.protocol,
@@ -100,15 +101,16 @@ static __always_inline int judge_local_pod(struct packet *p, struct scratch *s, 
 	__builtin_memcpy(s->flow.dst_mac, pod->pod_mac, 6);
 	__builtin_memcpy(s->flow.src_mac, pod->host_mac, 6);
 	/* The node may always talk to its pods (NP-10), a pod always to itself (NP-12). */
-	int exempt = s->flow.src_identity == IDENTITY_THIS_NODE || sender == pod;
+	int exempt = s->flow.src_identity == IDENTITY_THIS_NODE || (sender && ifindex == p->key.ifindex);
 	if (!(pod->flags & POD_INGRESS_ISOLATED) || exempt) return 0;
 	return policy_allows(pod->identity, POLICY_INGRESS, s->flow.src_identity, &p->key.tuple.src,
 			     protocol_and_port(p, &s->flow)) ? 0 : DROP_INGRESS_DENIED;
 }
 
 /* Receiver, policy of both ends, way of delivery, and whether the source address must change. */
-static __noinline int judge_receiver(struct packet *p, struct scratch *s, const struct pod_value *sender,
+GLOBAL int judge_receiver(struct packet *p, struct scratch *s, const struct pod_value *sender,
 				     const struct node_config *c, int *snat) {
+	if (!p || !s || !c || !snat) return DROP_FLOW_TABLE;
 	int from_net = is_hook(p, HOOK_FROM_NET), translated = s->flow.flags & FLOW_SERVICE;
 	const struct peer_value *peer = find_peer(&s->flow.tuple.dst);
 	__u32 kind = peer ? peer->kind : PEER_OUTSIDE;
@@ -144,8 +146,9 @@ static __noinline int judge_receiver(struct packet *p, struct scratch *s, const 
 }
 
 /* The entry of the replies: where they are met, and how they go back the way the request came. */
-static __noinline int judge_reverse(struct __sk_buff *skb, struct packet *p, struct scratch *s, const struct pod_value *sender,
+GLOBAL int judge_reverse(struct __sk_buff *skb, struct packet *p, struct scratch *s, const struct pod_value *sender,
 				    const struct node_config *c) {
+	if (!p || !s || !c) return DROP_FLOW_TABLE;
 	struct flow_value *back = &s->reverse;
 	__builtin_memset(back, 0, sizeof(*back));
 	switch (s->flow.delivery) {
@@ -194,8 +197,9 @@ static __always_inline __u16 swap_fin(__u16 flags) {
 }
 
 /* Writes both entries. The source of s->flow.tuple becomes the node's own where `snat`. */
-static __noinline int judge_record(struct __sk_buff *skb, struct packet *p, struct scratch *s, const struct node_config *c,
+GLOBAL int judge_record(struct packet *p, struct scratch *s, const struct node_config *c,
 				   int snat) {
+	if (!p || !s || !c) return DROP_FLOW_TABLE;
 	int have_nat = s->flow.flags & FLOW_SNAT;
 	if (snat && !have_nat) {
 		const struct wire_address *own = p->family == 6 ? &c->address6 : &c->address4;
@@ -207,7 +211,7 @@ static __noinline int judge_record(struct __sk_buff *skb, struct packet *p, stru
 	s->reverse.flags = FLOW_REPLY | (s->flow.flags & (FLOW_REWRITE | FLOW_SEEN_REPLY)) | swap_fin(s->flow.flags);
 	reverse_key_of(&s->flow, p->key.protocol, &s->reverse_key);
 	if (snat && !have_nat) {
-		int failed = take_nat_port(skb, p, c, s->flow.last_seen);
+		int failed = take_nat_port(p, s, c, s->flow.last_seen);
 		if (failed) return failed;
 	} else if (bpf_map_update_elem(&flows, &s->reverse_key, &s->reverse, BPF_ANY)) {
 		return DROP_FLOW_TABLE;
@@ -220,7 +224,7 @@ static __noinline int judge_record(struct __sk_buff *skb, struct packet *p, stru
 }
 
 /* The tunnel's sender must be a node: otherwise anybody could speak for any pod. */
-static __noinline int judge_tunnel(struct __sk_buff *skb) {
+GLOBAL int judge_tunnel(struct __sk_buff *skb) {
 	struct bpf_tunnel_key tunnel = {};
 	struct wire_address remote;
 	if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return DROP_TUNNEL_UNKNOWN;
@@ -230,11 +234,11 @@ static __noinline int judge_tunnel(struct __sk_buff *skb) {
 }
 
 /* `old`: a living entry of this direction that was made at an older epoch, or null. */
-static __noinline int judge(struct __sk_buff *skb, struct packet *p, const struct flow_value *old, const struct node_config *c) {
+GLOBAL int judge(struct __sk_buff *skb, struct packet *p, const struct flow_value *old, const struct node_config *c) {
 	struct scratch *s = scratch();
 	const struct pod_value *sender = 0;
 	int snat = 0;
-	if (!s || !c) return DROP_FLOW_TABLE;
+	if (!p || !s || !c) return DROP_FLOW_TABLE;
 	__builtin_memset(&s->flow, 0, sizeof(s->flow));
 	s->flow.tuple = p->key.tuple;
 	s->flow.epoch = c->epoch;
@@ -251,5 +255,5 @@ static __noinline int judge(struct __sk_buff *skb, struct packet *p, const struc
 	if (failed) return failed;
 	failed = judge_reverse(skb, p, s, sender, c);
 	if (failed) return failed;
-	return judge_record(skb, p, s, c, snat);
+	return judge_record(p, s, c, snat);
 }

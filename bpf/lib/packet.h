@@ -66,7 +66,8 @@ static __always_inline int icmp_is_error(__u8 family, __u8 type) {
 	return family == 4 ? type == 3 || type == 11 || type == 12 : type >= 1 && type <= 4;
 }
 
-static __noinline int remember_fragment(struct packet *p) {
+GLOBAL int remember_fragment(struct packet *p) {
+	if (!p) return 0;
 	struct fragment_key key = {.id = p->fragment_id, .ifindex = p->key.ifindex, .protocol = p->key.protocol};
 	copy_address(&key.src, &p->key.tuple.src);
 	copy_address(&key.dst, &p->key.tuple.dst);
@@ -74,7 +75,8 @@ static __noinline int remember_fragment(struct packet *p) {
 	return bpf_map_update_elem(&fragments, &key, &value, BPF_ANY);
 }
 
-static __noinline int recall_fragment(struct packet *p) {
+GLOBAL int recall_fragment(struct packet *p) {
+	if (!p) return DROP_FRAGMENT_UNKNOWN;
 	struct fragment_key key = {.id = p->fragment_id, .ifindex = p->key.ifindex, .protocol = p->key.protocol};
 	copy_address(&key.src, &p->key.tuple.src);
 	copy_address(&key.dst, &p->key.tuple.dst);
@@ -87,7 +89,8 @@ static __noinline int recall_fragment(struct packet *p) {
 }
 
 /* IPv6 extension headers, RFC 8200 section 4: moves p->l4 behind them. Rare, hence by helper. */
-static __noinline int skip_extensions(struct __sk_buff *skb, struct packet *p) {
+GLOBAL int skip_extensions(struct __sk_buff *skb, struct packet *p) {
+	if (!p) return DROP_MALFORMED;
 	__u32 offset = p->l4;
 	__u8 next = p->key.protocol;
 	int later = 0;

@@ -6,7 +6,8 @@
 #include "lib/judge.h"
 #include "lib/refuse.h"
 
-static __noinline int slow_path(struct __sk_buff *skb, struct packet *p, struct flow_value *old) {
+GLOBAL int slow_path(struct __sk_buff *skb, struct packet *p, struct flow_value *old) {
+	if (!p) return TC_ACT_SHOT;
 	const struct node_config *c = node();
 	if (!c) return TC_ACT_SHOT;
 	if (p->kind == PACKET_ICMP_ERROR) return related(skb, p, c);

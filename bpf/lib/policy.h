@@ -11,8 +11,9 @@ static __always_inline const struct peer_value *find_peer(const struct wire_addr
 
 /* May `subject` talk with the peer? *rule is the one that says yes. NetworkPolicy v1: rules only add up, so any hit of
  * (identity), (cidr class), (anybody) is a yes. */
-static __noinline int policy_allows(__u32 subject, __u32 direction, __u32 peer, const struct wire_address *address,
+GLOBAL int policy_allows(__u32 subject, __u32 direction, __u32 peer, const struct wire_address *address,
 				    __u32 protocol_and_port) {
+	if (!address) return 0;
 	struct policy_lpm_key key = {.length = POLICY_BITS_EXACT};
 	key.subject = subject;
 	key.direction = direction;

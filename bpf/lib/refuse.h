@@ -31,7 +31,8 @@ struct pseudo6 {
 	__be32 length, protocol;
 };
 
-static __noinline int write_ip4(struct __sk_buff *skb, const struct packet *p, __u16 total, __u8 protocol) {
+GLOBAL int write_ip4(struct __sk_buff *skb, const struct packet *p, __u16 total, __u8 protocol) {
+	if (!p) return -1;
 	struct iphdr ip = {.version = 4, .ihl = 5, .tot_len = bpf_htons(total), .frag_off = bpf_htons(0x4000), .ttl = 64, .protocol = protocol};
 	ip.saddr = v4_of(&p->key.tuple.dst);
 	ip.daddr = v4_of(&p->key.tuple.src);
@@ -39,7 +40,8 @@ static __noinline int write_ip4(struct __sk_buff *skb, const struct packet *p, _
 	return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0) ? -1 : 0;
 }
 
-static __noinline int write_ip6(struct __sk_buff *skb, const struct packet *p, __u16 payload, __u8 protocol) {
+GLOBAL int write_ip6(struct __sk_buff *skb, const struct packet *p, __u16 payload, __u8 protocol) {
+	if (!p) return -1;
 	struct ipv6hdr ip = {.version = 6, .payload_len = bpf_htons(payload), .nexthdr = protocol, .hop_limit = 64};
 	__builtin_memcpy(&ip.saddr, &p->key.tuple.dst, 16);
 	__builtin_memcpy(&ip.daddr, &p->key.tuple.src, 16);
@@ -60,7 +62,8 @@ static __always_inline __u64 pseudo_sum(const struct packet *p, __u32 length, __
 	return (__u64)bpf_csum_diff(0, 0, (void *)&pseudo, sizeof(pseudo), 0);
 }
 
-static __noinline int refuse_tcp(struct __sk_buff *skb, struct packet *p) {
+GLOBAL int refuse_tcp(struct __sk_buff *skb, struct packet *p) {
+	if (!p) return -1;
 	struct tcphdr old, tcp = {};
 	if (bpf_skb_load_bytes(skb, p->l4, &old, sizeof(old)) || old.rst) return -1;
 	__u32 ip_size = p->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
@@ -92,7 +95,8 @@ struct icmp_head {
 };
 
 /* Quotes the IP header without options and 8 bytes behind it (RFC 792, RFC 4443 3.1). */
-static __noinline int refuse_icmp(struct __sk_buff *skb, struct packet *p) {
+GLOBAL int refuse_icmp(struct __sk_buff *skb, struct packet *p) {
+	if (!p) return -1;
 	__u8 quote[48];
 	__u32 ip_size = p->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	__u32 quoted = ip_size + 8;
@@ -115,7 +119,8 @@ static __noinline int refuse_icmp(struct __sk_buff *skb, struct packet *p) {
 }
 
 /* Ends the packet for `reason` and answers its sender. */
-static __noinline int refuse(struct __sk_buff *skb, struct packet *p, const struct flow_value *flow, int reason) {
+GLOBAL int refuse(struct __sk_buff *skb, struct packet *p, const struct flow_value *flow, int reason) {
+	if (!p) return TC_ACT_SHOT;
 	int dropped = drop(skb, p, flow, reason);
 	if (p->kind != PACKET_FLOW) return dropped;
 	if (p->key.protocol == IPPROTO_TCP ? refuse_tcp(skb, p) : refuse_icmp(skb, p)) return dropped;

@@ -31,8 +31,9 @@ static __always_inline int replace_pseudo6(struct __sk_buff *skb, int check, __u
 	return 0;
 }
 
-static __noinline int rewrite_address(struct __sk_buff *skb, const struct packet *p, const struct wire_address *old,
+GLOBAL int rewrite_address(struct __sk_buff *skb, const struct packet *p, const struct wire_address *old,
 				      const struct wire_address *new, int source) {
+	if (!p || !old || !new) return -1;
 	int check = p->kind == PACKET_FRAGMENT ? -1 : checksum_offset(p->key.protocol);
 	__u64 flags = p->key.protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 	if (p->family == 6) {
@@ -46,7 +47,8 @@ static __noinline int rewrite_address(struct __sk_buff *skb, const struct packet
 }
 
 /* A port, or the identifier of an ICMP echo (RFC 792, RFC 4443), at l4 + where. */
-static __noinline int rewrite_port(struct __sk_buff *skb, const struct packet *p, __be16 old, __be16 new, int source) {
+GLOBAL int rewrite_port(struct __sk_buff *skb, const struct packet *p, __be16 old, __be16 new, int source) {
+	if (!p) return -1;
 	int check, where;
 	__u64 flags = 2;
 	switch (p->key.protocol) {
@@ -61,7 +63,8 @@ static __noinline int rewrite_port(struct __sk_buff *skb, const struct packet *p
 }
 
 /* Makes the packet say what `to` says. */
-static __noinline int rewrite(struct __sk_buff *skb, const struct packet *p, const struct wire_tuple *to) {
+GLOBAL int rewrite(struct __sk_buff *skb, const struct packet *p, const struct wire_tuple *to) {
+	if (!p || !to) return -1;
 	const struct wire_tuple *from = &p->key.tuple;
 	if (!equal(&from->src, &to->src) && rewrite_address(skb, p, &from->src, &to->src, 1)) return -1;
 	if (!equal(&from->dst, &to->dst) && rewrite_address(skb, p, &from->dst, &to->dst, 0)) return -1;

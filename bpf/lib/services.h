@@ -27,7 +27,8 @@ static __always_inline __u32 mix(__u32 hash, __u32 word) { /* murmur3 */
 }
 
 /* Equal tuples take equal backends, so a lost flow entry finds its way back while the set is unchanged. */
-static __noinline __u32 tuple_hash(const struct wire_tuple *t) {
+GLOBAL __u32 tuple_hash(const struct wire_tuple *t) {
+	if (!t) return 0;
 	__u32 words[9], hash = 0x9747b28cu;
 	__builtin_memcpy(words, t, sizeof(words));
 #pragma unroll
@@ -46,8 +47,9 @@ static __always_inline const struct backend_value *find_backend(const struct fro
 
 /* The backend this client had, when affinity asks for it and it is still one (SVC-D15). 0: none; else *out is it.
  * A choice made now is remembered by remember_affinity. */
-static __noinline int recall_affinity(const struct affinity_key *key, const struct frontend_value *frontend,
+GLOBAL int recall_affinity(const struct affinity_key *key, const struct frontend_value *frontend,
 				      struct backend_value *out) {
+	if (!key || !frontend || !out) return 0;
 	__u32 now = bpf_ktime_get_coarse_ns() / NS_PER_SECOND;
 	struct affinity_value *value = bpf_map_lookup_elem(&affinity, key);
 	if (!value || now - value->seen > frontend->affinity_seconds) return 0;
@@ -58,16 +60,18 @@ static __noinline int recall_affinity(const struct affinity_key *key, const stru
 	return 1;
 }
 
-static __noinline void remember_affinity(const struct affinity_key *key, const struct backend_value *backend) {
+GLOBAL int remember_affinity(const struct affinity_key *key, const struct backend_value *backend) {
+	if (!key || !backend) return 0;
 	struct affinity_value value = {.port_be = backend->port_be,
 				       .seen = bpf_ktime_get_coarse_ns() / NS_PER_SECOND};
 	copy_address(&value.address, &backend->address);
-	bpf_map_update_elem(&affinity, key, &value, BPF_ANY);
+	return bpf_map_update_elem(&affinity, key, &value, BPF_ANY);
 }
 
 /* One of the frontend's backends for this client into *out; 0, or enum wire_drop. */
-static __noinline int choose_backend(const struct frontend_value *frontend, const struct affinity_key *client, __u32 hash,
+GLOBAL int choose_backend(const struct frontend_value *frontend, const struct affinity_key *client, __u32 hash,
 				     struct backend_value *out) {
+	if (!frontend || !client || !out) return DROP_NO_BACKEND;
 	if (!frontend->count) return frontend->flags & FRONTEND_DROP_WHEN_EMPTY ? DROP_NO_LOCAL_BACKEND : DROP_NO_BACKEND;
 	if (frontend->affinity_seconds && recall_affinity(client, frontend, out)) return 0;
 	const struct backend_value *backend = find_backend(frontend, hash);

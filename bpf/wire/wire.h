@@ -15,7 +15,10 @@
 #define WIRE_VERSION 1
 
 struct wire_address {
-	__u8 bytes[16];
+	union {
+		__u8 bytes[16];
+		__u32 words[4]; /* compared and copied by words */
+	};
 };
 WIRE_ASSERT(sizeof(struct wire_address) == 16);
 
