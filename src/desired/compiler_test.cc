@@ -67,8 +67,9 @@ class Walk {
     auto& pods = cluster_.snapshot.pods;
     if (pods.empty()) return;
     k8s::Pod pod = *std::next(pods.begin(), random_.below(static_cast<int>(pods.size())))->second;
-    switch (random_.below(4)) {
+    switch (random_.below(5)) {
       case 0: pod.metadata.labels = random_.labels(); break;
+      case 3: pod.status.podIPs = {{fmt::format("10.1.{}.{}", random_.below(3), 2 + random_.below(8))}}; break;
       case 1: pod.status.phase = random_.pick<std::string>({"Running", "Succeeded", "Failed"}); break;
       case 2: pod.metadata.deletionTimestamp = "2026-01-01T00:00:00Z"; break;
       default: pod.metadata.annotations["seen"] = random_.value();

@@ -44,10 +44,10 @@ struct PolicyRule {
   Direction direction = Direction::kIngress;
   k8s::NamespacedName policy;
   int index = 0;
-  std::set<Identity> subjects;
+  std::vector<Identity> subjects;  // these three sorted
   bool any_peer = false;
-  std::set<Identity> peers;
-  std::set<CidrClass> classes;
+  std::vector<Identity> peers;
+  std::vector<CidrClass> classes;
   // A named port is another number at each destination: of the subject (ingress), of the peer (egress), or of the pods in an
   // ipBlock that have it (egress; they are a class of their own).
   struct Port {

@@ -8,9 +8,9 @@ namespace {
 // Rows as plain numbers first, sorted once: cheaper than growing the ordered table row by row.
 class RowWriter {
  public:
-  void add_rule(uint32_t index, const PolicyRule& rule, const std::set<Identity>& subjects) {
+  void add_rule(uint32_t index, const PolicyRule& rule) {
     index_ = index;
-    for (Identity subject : subjects) {
+    for (Identity subject : rule.subjects) {
       key_ = {};
       key_.subject = subject;
       key_.direction = rule.direction;
@@ -100,13 +100,13 @@ PolicyTable rows_for(const PolicyTable& model, const std::set<Identity>* subject
     if (!subjects || subjects->contains(id)) out.egress_isolated_by.emplace_hint(out.egress_isolated_by.end(), id, owners);
   RowWriter writer;
   for (const auto& rule : model.rules) {
-    std::set<Identity> chosen;
+    std::vector<Identity> chosen;
     for (Identity id : rule.subjects)
-      if (!subjects || subjects->contains(id)) chosen.insert(chosen.end(), id);
+      if (!subjects || subjects->contains(id)) chosen.push_back(id);
     if (chosen.empty()) continue;
-    writer.add_rule(static_cast<uint32_t>(out.rules.size()), rule, chosen);
     out.rules.push_back(rule);
     out.rules.back().subjects = std::move(chosen);
+    writer.add_rule(static_cast<uint32_t>(out.rules.size() - 1), out.rules.back());
   }
   out.rows = writer.finish(out.rules);
   return out;

@@ -28,6 +28,12 @@ bool in_block(const AddressBlock& block, const net::IpAddress& address) {
   return std::ranges::any_of(block.cidrs, holds) && std::ranges::none_of(block.excepts, holds);
 }
 
+template <class T>
+void sort_unique(std::vector<T>& list) {
+  std::ranges::sort(list);
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+}
+
 // NP-2.
 bool applies(const k8s::NetworkPolicySpec& spec, Direction direction) {
   const char* name = direction == Direction::kIngress ? "Ingress" : "Egress";
@@ -61,12 +67,13 @@ class Resolver {
     if (!applies(policy.spec, direction)) return;
     bool ingress = direction == Direction::kIngress;
     auto& isolated = ingress ? model_.table.ingress_isolated_by : model_.table.egress_isolated_by;
-    std::set<Identity> subjects;
+    std::vector<Identity> subjects;
     for (size_t index : selected) {
       Identity id = selection_.classes()[index].id;
-      subjects.insert(id);
+      subjects.push_back(id);
       isolated[id].push_back(owner_of("NetworkPolicy", policy.metadata));
     }
+    sort_unique(subjects);
     size_t count = ingress ? policy.spec.ingress.size() : policy.spec.egress.size();
     for (size_t i = 0; i < count; ++i) {
       PolicyRule rule;
@@ -85,11 +92,11 @@ class Resolver {
     Pending pending{model_.table.rules.size(), {}, {}};
     std::vector<AddressBlock> blocks;
     rule.any_peer = peers.empty();
-    std::set<size_t> chosen;
+    std::vector<size_t> chosen;
     for (const auto& peer : peers) {
       for (size_t index : selection_.peers(rule.policy.namespace_, peer)) {
-        chosen.insert(index);
-        rule.peers.insert(selection_.classes()[index].id);
+        chosen.push_back(index);
+        rule.peers.push_back(selection_.classes()[index].id);
       }
       if (!peer.ipBlock) continue;
       auto block = parse_block(*peer.ipBlock);
@@ -98,6 +105,7 @@ class Resolver {
       blocks.push_back(*block);
       blocks_.emplace(block->text, std::move(*block));
     }
+    sort_unique(rule.peers);
     rule.any_port = ports.empty();
     for (const auto& port : ports) add_port(rule, port, selected, chosen, blocks, pending);
     model_.table.rules.push_back(std::move(rule));
@@ -106,7 +114,7 @@ class Resolver {
 
   // NP-6.
   void add_port(PolicyRule& rule, const k8s::NetworkPolicyPort& port, const std::vector<size_t>& selected,
-                const std::set<size_t>& peers, const std::vector<AddressBlock>& blocks, Pending& pending) {
+                const std::vector<size_t>& peers, const std::vector<AddressBlock>& blocks, Pending& pending) {
     PolicyRule::Port out;
     out.protocol = protocol_or_tcp(port.protocol.value_or("TCP"));
     if (out.protocol == net::Protocol::kAny) return;  // a protocol that does not exist matches nothing
@@ -146,8 +154,9 @@ class Resolver {
     for (size_t index = 0; index < selection_.classes().size(); ++index) {
       auto number = selection_.port(index, port.name, port.protocol);
       if (!number) continue;
-      for (const auto& address : selection_.classes()[index].addresses)
-        if (in_block(block, address)) by_number[*number].insert(net::Prefix::host(address));
+      for (const auto* pod : selection_.classes()[index].members)
+        for (const auto& address : addresses_of(*pod))
+          if (in_block(block, address)) by_number[*number].insert(net::Prefix::host(address));
     }
     for (const auto& [number, hosts] : by_number) {
       AddressBlock pods{fmt::format("pods:{}:{}/{}={}", block.text, port.name, static_cast<int>(port.protocol), number),
@@ -163,7 +172,8 @@ class Resolver {
     model_.table.cidrs = classes.table();
     for (const auto& pending : pending_) {
       auto& rule = model_.table.rules[pending.rule];
-      for (const auto& block : pending.blocks) rule.classes.insert(classes.of_block(block).begin(), classes.of_block(block).end());
+      for (const auto& block : pending.blocks) rule.classes.insert(rule.classes.end(), classes.of_block(block).begin(), classes.of_block(block).end());
+      sort_unique(rule.classes);
       for (const auto& [port, texts] : pending.named)
         for (const auto& text : texts)
           for (CidrClass number : classes.of_block(text)) rule.ports[port.first].named_classes[number] = port.second;

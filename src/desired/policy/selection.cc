@@ -16,20 +16,22 @@ Selection::Selection(const k8s::Snapshot& snapshot, const IdentityTable& identit
   for (const auto& [key, id] : identities) {
     const auto& pod = *snapshot.pods.at(key);
     auto [entry, fresh] = known.emplace(id, static_cast<uint32_t>(classes_.size()));
-    if (fresh) classes_.push_back({id, key.namespace_, pod.metadata.labels, &pod, {}});
-    auto& addresses = classes_[entry->second].addresses;
-    for (const auto& address : addresses_of(pod)) addresses.push_back(address);
+    if (fresh) classes_.push_back({id, pod.metadata.namespace_, &pod.metadata.labels, &pod, {}});
+    classes_[entry->second].members.push_back(&pod);
   }
   // Policies written for the cluster's DNS pods mean the node's DNS server (ADR 6).
-  classes_.push_back({kNodeDnsIdentity, kDnsNamespace, {{"k8s-app", "kube-dns"}}, nullptr, {}});
+  static const k8s::StringMap kDnsLabels{{"k8s-app", "kube-dns"}};
+  classes_.push_back({kNodeDnsIdentity, kDnsNamespace, &kDnsLabels, nullptr, {}});
   for (uint32_t i = 0; i < classes_.size(); ++i) add_posting(i);
   for (const auto& [name, posting] : by_namespace_) namespace_labels_[name] = namespace_labels(snapshot, name);
 }
 
 void Selection::add_posting(uint32_t index) {
   everything_.push_back(index);
-  by_namespace_[classes_[index].namespace_].push_back(index);
-  for (const auto& [key, value] : classes_[index].labels) by_label_[label_key(key, value)].push_back(index);
+  auto home = by_namespace_.find(classes_[index].namespace_);
+  if (home == by_namespace_.end()) home = by_namespace_.emplace(classes_[index].namespace_, Posting()).first;
+  home->second.push_back(index);
+  for (const auto& [key, value] : *classes_[index].labels) by_label_[label_key(key, value)].push_back(index);
 }
 
 // The shortest list that is sure to hold every match: of `start` and of each label that must be equal.
@@ -47,11 +49,11 @@ const Selection::Posting* Selection::narrowest(const k8s::LabelSelector& selecto
   return best;
 }
 
-void Selection::match_namespace(const std::string& name, const k8s::LabelSelector& selector, std::vector<size_t>& out) const {
+void Selection::match_namespace(std::string_view name, const k8s::LabelSelector& selector, std::vector<size_t>& out) const {
   auto posting = by_namespace_.find(name);
   if (posting == by_namespace_.end()) return;
   for (uint32_t i : *narrowest(selector, &posting->second))
-    if (classes_[i].namespace_ == name && k8s::matches(selector, classes_[i].labels)) out.push_back(i);
+    if (classes_[i].namespace_ == name && k8s::matches(selector, *classes_[i].labels)) out.push_back(i);
 }
 
 std::vector<size_t> Selection::subjects(const std::string& namespace_, const k8s::LabelSelector& selector) const {
@@ -75,8 +77,8 @@ std::vector<size_t> Selection::peers(const std::string& policy_namespace, const 
   for (uint32_t i : *start) {
     const auto& one = classes_[i];
     auto [entry, fresh] = chosen.emplace(one.namespace_, false);
-    if (fresh) entry->second = k8s::matches(*peer.namespaceSelector, namespace_labels_.at(one.namespace_));
-    if (entry->second && k8s::matches(pods, one.labels)) out.push_back(i);
+    if (fresh) entry->second = k8s::matches(*peer.namespaceSelector, namespace_labels_.find(one.namespace_)->second);
+    if (entry->second && k8s::matches(pods, *one.labels)) out.push_back(i);
   }
   return out;
 }

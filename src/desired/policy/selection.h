@@ -13,10 +13,10 @@ namespace carrick::desired {
 // One identity, seen through any one of its pods: policies cannot tell those apart.
 struct IdentityClass {
   Identity id = kNoIdentity;
-  std::string namespace_;
-  k8s::StringMap labels;
+  std::string_view namespace_;
+  const k8s::StringMap* labels = nullptr;
   const k8s::Pod* pod = nullptr;  // null: the node's DNS server
-  std::vector<net::IpAddress> addresses;  // of all its pods
+  std::vector<const k8s::Pod*> members;
 };
 
 // Valid as long as the snapshot it was made from.
@@ -36,11 +36,11 @@ class Selection {
   using Posting = std::vector<uint32_t>;
   void add_posting(uint32_t index);
   const Posting* narrowest(const k8s::LabelSelector& selector, const Posting* start) const;
-  void match_namespace(const std::string& name, const k8s::LabelSelector& selector, std::vector<size_t>& out) const;
+  void match_namespace(std::string_view name, const k8s::LabelSelector& selector, std::vector<size_t>& out) const;
 
   std::vector<IdentityClass> classes_;
-  std::map<std::string, Posting> by_namespace_;
-  std::map<std::string, k8s::StringMap> namespace_labels_;
+  std::map<std::string, Posting, std::less<>> by_namespace_;
+  std::map<std::string, k8s::StringMap, std::less<>> namespace_labels_;
   std::unordered_map<std::string, Posting> by_label_;  // "key\0value"
   Posting everything_;
 };
