@@ -1,0 +1,123 @@
+#include <boost/json.hpp>
+#include <cstdio>
+
+#include "base/text.h"
+#include "commands.h"
+#include "lab/connect.h"
+
+namespace carrick::app {
+namespace {
+
+namespace json = boost::json;
+
+struct Flags {
+  std::string lab = "carrick", output = "text";
+};
+
+int64_t number(const json::object& object, std::string_view key) {
+  auto* value = object.if_contains(key);
+  return value && value->is_number() ? value->to_number<int64_t>() : 0;
+}
+std::string text(const json::object& object, std::string_view key) {
+  auto* value = object.if_contains(key);
+  return value && value->is_string() ? std::string(value->as_string()) : "";
+}
+
+// One entry a node: the agent's own document, or {"node","error"}.
+Result<json::array> gather(const std::string& lab_name) {
+  lab::RunningLab running = TRY(lab::find_running_lab(lab_name));
+  json::array nodes;
+  for (const auto& door : lab::agent_doors(running)) {
+    auto answer = lab::ask_agent(door, R"({"verb":"status"})");
+    boost::system::error_code bad;
+    json::value parsed = answer ? json::parse(*answer, bad) : json::value();
+    auto* result = parsed.is_object() ? parsed.as_object().if_contains("result") : nullptr;
+    if (result && result->is_object()) nodes.push_back(*result);
+    else nodes.push_back({{"node", door.node}, {"error", answer ? "its answer is not a status" : answer.error().message}});
+  }
+  return nodes;
+}
+
+bool healthy(const json::object& node) {
+  auto* failures = node.if_contains("failures");
+  return !node.contains("error") && number(node, "realized") >= number(node, "revision") && failures && failures->as_array().empty() &&
+         node.at("ready").as_bool();
+}
+
+std::string drops_line(const json::object& node) {
+  std::vector<std::string> parts;
+  if (auto* drops = node.if_contains("drops"); drops && drops->is_object())
+    for (const auto& [word, count] : drops->as_object())
+      if (word != "accepted") parts.push_back(fmt::format("{} {}", std::string_view(word), count.to_number<int64_t>()));
+  return parts.empty() ? "-" : join(parts, ", ");
+}
+
+void print_text(const json::array& nodes) {
+  TextTable summary({"NODE", "READY", "PODS", "REVISION", "REALIZED", "LAST APPLY", "FAILING ROWS", "DROPPED PACKETS"});
+  for (const auto& value : nodes) {
+    const json::object& node = value.as_object();
+    if (node.contains("error")) {
+      summary.add({text(node, "node"), "No", "-", "-", "-", "-", "-", "-"});
+      continue;
+    }
+    summary.add({text(node, "node"), node.at("ready").as_bool() ? "Yes" : "No", std::to_string(number(node, "pods")), std::to_string(number(node, "revision")),
+                 std::to_string(number(node, "realized")), fmt::format("{:.1f} ms", node.at("lastApplyMs").to_number<double>()),
+                 std::to_string(node.at("failures").as_array().size()), drops_line(node)});
+  }
+  std::fputs(summary.str().c_str(), stdout);
+  std::map<std::string, std::vector<std::string>> rows;  // table -> one cell a node
+  std::vector<std::string> header{"TABLE"};
+  for (const auto& value : nodes) {
+    const json::object& node = value.as_object();
+    header.push_back(text(node, "node"));
+    if (node.contains("error")) continue;
+    for (const auto& table : node.at("tables").as_array()) {
+      auto& cells = rows[text(table.as_object(), "name")];
+      cells.resize(header.size() - 2, "-");
+      int64_t failing = number(table.as_object(), "failing");
+      cells.push_back(std::to_string(number(table.as_object(), "rows")) + (failing ? fmt::format(" ({} failing)", failing) : ""));
+    }
+  }
+  TextTable tables(header);
+  for (auto& [name, cells] : rows) {
+    cells.insert(cells.begin(), name);
+    tables.add(cells);
+  }
+  std::printf("\n%s", tables.str().c_str());
+  for (const auto& value : nodes) {
+    const json::object& node = value.as_object();
+    if (node.contains("error")) {
+      std::printf("\n%s: %s\n", text(node, "node").c_str(), text(node, "error").c_str());
+      continue;
+    }
+    if (std::string why = text(node, "notReadyBecause"); !why.empty()) std::printf("\n%s: %s\n", text(node, "node").c_str(), why.c_str());
+    for (const auto& failure : node.at("failures").as_array())
+      std::printf("%s: %s: %s: %s\n", text(node, "node").c_str(), text(failure.as_object(), "table").c_str(), text(failure.as_object(), "owner").c_str(),
+                  text(failure.as_object(), "error").c_str());
+  }
+}
+
+void status(const Flags& flags) {
+  auto nodes = gather(flags.lab);
+  if (!nodes) {
+    std::fprintf(stderr, "carrick status: %s\n", nodes.error().message.c_str());
+    exit_code = 2;
+    return;
+  }
+  bool all = std::ranges::all_of(*nodes, [](const auto& node) { return healthy(node.as_object()); });
+  if (flags.output == "json") std::printf("%s\n", json::serialize(json::object{{"lab", flags.lab}, {"healthy", all}, {"nodes", *nodes}}).c_str());
+  else print_text(*nodes);
+  exit_code = all ? 0 : 1;
+}
+
+}  // namespace
+
+void add_status(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  auto* command = app.add_subcommand("status", "What is realized on every node of a lab: tables, lag, failures, drops");
+  command->add_option("--lab", flags->lab, "name of the lab")->capture_default_str();
+  command->add_option("-o,--output", flags->output)->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  command->callback([flags] { status(*flags); });
+}
+
+}  // namespace carrick::app
