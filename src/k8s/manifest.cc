@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <unordered_map>
 
 #include "k8s/core.h"
@@ -148,6 +149,30 @@ std::vector<std::string_view> split_json(std::string_view text) {
   return parts;
 }
 
+// The reader of YAML does not know the surrogate pairs of JSON ("\\ud83d\\ude00"): writes the characters they stand for.
+std::string without_surrogates(std::string_view text) {
+  const auto code_unit = [&](size_t at) -> uint32_t {
+    uint32_t unit = 0;
+    const char* const begin = text.data() + std::min(at + 2, text.size());
+    const bool escape = text.substr(std::min(at, text.size())).starts_with("\\u") && at + 6 <= text.size();
+    return escape && std::from_chars(begin, begin + 4, unit, 16).ptr == begin + 4 ? unit : 0;
+  };
+  std::string plain;
+  for (size_t i = 0; i < text.size();) {
+    const uint32_t high = text[i] == '\\' ? code_unit(i) : 0, low = high >= 0xD800 && high < 0xDC00 ? code_unit(i + 6) : 0;
+    if (low >= 0xDC00 && low < 0xE000) {
+      const uint32_t point = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+      for (int shift : {18, 12, 6, 0}) plain += static_cast<char>(shift == 18 ? 0xF0 | point >> 18 : 0x80 | (point >> shift & 0x3F));
+      i += 12;
+      continue;
+    }
+    const size_t length = text[i] == '\\' ? std::min<size_t>(2, text.size() - i) : 1;
+    plain += text.substr(i, length);
+    i += length;
+  }
+  return plain;
+}
+
 }  // namespace
 
 int line_of(const ManifestObject& object, std::string_view field) {
@@ -194,13 +219,15 @@ Result<std::vector<ManifestObject>> parse_documents(std::string_view text, std::
   const size_t first = content.find_first_not_of(" \t\r\n");
   std::vector<std::string_view> parts;
   if (first != content.npos && content[first] == '{') parts = split_json(content);
-  if (parts.size() < 2) parts = {content};
+  const bool is_json = !parts.empty();
+  if (!is_json) parts = {content};
   int line = 1;
   const char* counted = content.data();
   for (std::string_view part : parts) {
     line += static_cast<int>(std::count(counted, part.data(), '\n'));
     counted = part.data();
-    for (const yaml::Node& node : TRY(yaml::parse(part, shown_name(file), line))) TRY_VOID(collector.add(node));
+    const std::string plain = is_json ? without_surrogates(part) : std::string();
+    for (const yaml::Node& node : TRY(yaml::parse(is_json ? plain : part, shown_name(file), line))) TRY_VOID(collector.add(node));
   }
   return collector.take();
 }

@@ -56,6 +56,8 @@ TEST(Manifest, ValuesAreThoseOfKubectl) {
       {"  on: x", R"({"true":"x"})"},      {"  y: x", R"({"true":"x"})"},      {"  8080: x", R"({"8080":"x"})"},   {"  12.50: x", R"({"12.5":"x"})"},
       {"  a: 12345678901234567890", R"({"a":12345678901234567890})"},
       {"  a: |\n   x\n   y\n", R"({"a":"x\ny\n"})"},
+      {"  a: |\n  b: 1\n", R"({"a":"","b":1})"},  {"  a: >-\n  b: 1\n", R"({"a":"","b":1})"},
+      {"  - |\n  - x\n", R"(["","x"])"},        {"  a: >-\n    x\n      y\n    z\n", R"({"a":"x\n  y\nz"})"},
       {"  a: .inf", "f.yaml:4:6: .inf is no JSON number"},
       {"  ~: 1", "f.yaml:4:3: a key must be text"},
       {"  [1]: 1", "f.yaml:4:3: a key must be text"},
@@ -87,7 +89,7 @@ TEST(Manifest, BombsEndInASentence) {
 }
 
 TEST(Manifest, SyntaxErrorsHaveAPlace) {
-  EXPECT_EQ(message("a:\n\tb: 1\n"), "f.yaml:2:1: tab character may not be used as indentation");
+  EXPECT_EQ(message("a:\n\tb: 1\n"), "f.yaml:2:1: found character that cannot start any token");
   EXPECT_THAT(message("a: [1,\n"), testing::StartsWith("f.yaml:2:"));
   EXPECT_THAT(message("{\"a\": }x"), testing::StartsWith("f.yaml:1:"));
   EXPECT_EQ(message("a: 1\nb: 2\na: 3\n"), "f.yaml:3:1: key \"a\" is already set at line 1");

@@ -1,8 +1,8 @@
 #include "k8s/yaml.h"
 
-#include <libfyaml.h>
+#include <yaml.h>
 
-#include <memory>
+#include <algorithm>
 #include <unordered_map>
 
 namespace carrick::k8s::yaml {
@@ -12,12 +12,7 @@ constexpr size_t kMaxDepth = 100;
 constexpr size_t kMaxNodes = 2'000'000;
 constexpr std::string_view kMergeKey = "<<";
 
-std::string_view text_of(fy_token* token) {
-  if (!token) return {};
-  size_t length = 0;
-  const char* text = fy_token_get_text(token, &length);
-  return text ? std::string_view(text, length) : std::string_view{};
-}
+std::string_view text_of(const yaml_char_t* text) { return text ? std::string_view(reinterpret_cast<const char*>(text)) : std::string_view{}; }
 
 size_t count(const Node& node) {
   size_t total = 1;
@@ -44,17 +39,17 @@ class Builder {
  public:
   Builder(std::string_view file, int first_line) : file_(file), first_line_(first_line) {}
 
-  Result<void> take(fy_event* event) {
-    switch (event->type) {
-      case FYET_DOCUMENT_START:
+  Result<void> take(const yaml_event_t& event) {
+    switch (event.type) {
+      case YAML_DOCUMENT_START_EVENT:
         anchors_.clear();
         return {};
-      case FYET_SCALAR: return scalar(event);
-      case FYET_ALIAS: return alias(event);
-      case FYET_SEQUENCE_START: return open(Node::Kind::kList, event, event->sequence_start.anchor);
-      case FYET_MAPPING_START: return open(Node::Kind::kMap, event, event->mapping_start.anchor);
-      case FYET_SEQUENCE_END:
-      case FYET_MAPPING_END: return close();
+      case YAML_SCALAR_EVENT: return scalar(event);
+      case YAML_ALIAS_EVENT: return alias(event);
+      case YAML_SEQUENCE_START_EVENT: return open(Node::Kind::kList, event, event.data.sequence_start.anchor);
+      case YAML_MAPPING_START_EVENT: return open(Node::Kind::kMap, event, event.data.mapping_start.anchor);
+      case YAML_SEQUENCE_END_EVENT:
+      case YAML_MAPPING_END_EVENT: return close();
       default: return {};
     }
   }
@@ -68,9 +63,8 @@ class Builder {
   }
 
  private:
-  Mark mark_of(fy_event* event) const {
-    const fy_mark* mark = fy_event_start_mark(event);
-    return mark ? Mark{mark->line + first_line_, mark->column + 1} : Mark{first_line_, 1};
+  Mark mark_of(const yaml_event_t& event) const {
+    return {static_cast<int>(event.start_mark.line) + first_line_, static_cast<int>(event.start_mark.column) + 1};
   }
 
   // An open list or map. In a map, `key` is set between a key and its value.
@@ -83,10 +77,11 @@ class Builder {
     std::unordered_map<std::string, std::pair<size_t, bool>> index;  // key -> its place, and whether a merge put it there
   };
 
-  Result<void> scalar(fy_event* event) {
-    const std::string_view text = text_of(event->scalar.value);
-    const std::string_view tag = text_of(event->scalar.tag);
-    const bool plain = fy_token_scalar_style(event->scalar.value) == FYSS_PLAIN;
+  Result<void> scalar(const yaml_event_t& event) {
+    const auto& scalar = event.data.scalar;
+    const std::string_view text(reinterpret_cast<const char*>(scalar.value), scalar.length);
+    const std::string_view tag = text_of(scalar.tag);
+    const bool plain = scalar.style == YAML_PLAIN_SCALAR_STYLE;
     Node node;
     node.mark = mark_of(event);
     if (tag == "tag:yaml.org,2002:binary") return error_at(node.mark, "!!binary is not used in manifests");
@@ -99,13 +94,12 @@ class Builder {
     } else {
       node.scalar = json::string_view(text);
     }
-    return add(std::move(node), text_of(event->scalar.anchor), plain && tag.empty() && text == kMergeKey);
+    return add(std::move(node), text_of(scalar.anchor), plain && tag.empty() && text == kMergeKey);
   }
 
-  Result<void> alias(fy_event* event) {
-    const std::string_view name = text_of(event->alias.anchor);
-    Mark mark = mark_of(event);
-    --mark.column;  // the event begins after the asterisk
+  Result<void> alias(const yaml_event_t& event) {
+    const std::string_view name = text_of(event.data.alias.anchor);
+    const Mark mark = mark_of(event);
     const auto found = anchors_.find(std::string(name));
     if (found == anchors_.end()) {
       for (const Level& level : open_)
@@ -118,7 +112,7 @@ class Builder {
     return add(found->second.node, {}, false);
   }
 
-  Result<void> open(Node::Kind kind, fy_event* event, fy_token* anchor) {
+  Result<void> open(Node::Kind kind, const yaml_event_t& event, const yaml_char_t* anchor) {
     Level level;
     level.node.kind = kind;
     level.node.mark = mark_of(event);
@@ -213,17 +207,34 @@ class Builder {
   size_t nodes_ = 0;
 };
 
-struct ParserDeleter { void operator()(fy_parser* parser) const { fy_parser_destroy(parser); } };
-struct DiagDeleter { void operator()(fy_diag* diag) const { fy_diag_destroy(diag); } };
+// Owns a parser over one text.
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : good_(yaml_parser_initialize(&parser_) != 0) {
+    if (good_) yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+    yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
+  }
+  Parser(const Parser&) = delete;
+  Parser& operator=(const Parser&) = delete;
+  ~Parser() { yaml_parser_delete(&parser_); }
 
-std::unexpected<Error> syntax_error(fy_diag* diag, std::string_view file, int first_line) {
-  void* iterator = nullptr;
-  const fy_diag_error* error = fy_diag_errors_iterate(diag, &iterator);
-  if (!error) return fail(ErrorKind::kInvalid, "{}:{}:1: not a YAML document", file, first_line);
-  std::string_view message = error->msg;
-  while (message.ends_with('\n')) message.remove_suffix(1);
-  return fail(ErrorKind::kInvalid, "{}:{}:{}: {}", file, std::max(error->line, 1) + first_line - 1, std::max(error->column, 1), message);
-}
+  bool next(yaml_event_t& event) { return good_ && yaml_parser_parse(&parser_, &event) != 0; }
+
+  // The reader (characters that YAML forbids) knows an offset only.
+  std::unexpected<Error> error(std::string_view text, std::string_view file, int first_line) const {
+    Mark mark{static_cast<int>(parser_.problem_mark.line) + first_line, static_cast<int>(parser_.problem_mark.column) + 1};
+    if (parser_.error == YAML_READER_ERROR) {
+      const std::string_view before = text.substr(0, parser_.problem_offset);
+      mark.line = first_line + static_cast<int>(std::ranges::count(before, '\n'));
+      mark.column = static_cast<int>(before.size() - (before.rfind('\n') + 1)) + 1;
+    }
+    return fail(ErrorKind::kInvalid, "{}:{}:{}: {}", file, mark.line, mark.column, parser_.problem ? parser_.problem : "not a YAML document");
+  }
+
+ private:
+  yaml_parser_t parser_;
+  bool good_;
+};
 
 }  // namespace
 
@@ -234,28 +245,17 @@ const Node* Node::find(std::string_view key) const {
 }
 
 Result<std::vector<Node>> parse(std::string_view text, std::string_view file, int first_line) {
-  fy_diag_cfg diag_config;
-  fy_diag_cfg_default(&diag_config);
-  diag_config.fp = nullptr;
-  std::unique_ptr<fy_diag, DiagDeleter> diag(fy_diag_create(&diag_config));
-  fy_diag_set_collect_errors(diag.get(), true);
-  const fy_parse_cfg config{.search_path = "",
-                            .flags = static_cast<fy_parse_cfg_flags>(FYPCF_QUIET | FYPCF_JSON_NONE),
-                            .userdata = nullptr,
-                            .diag = diag.get()};
-  std::unique_ptr<fy_parser, ParserDeleter> parser(fy_parser_create(&config));
-  if (!parser || fy_parser_set_string(parser.get(), text.data(), text.size()) != 0)
-    return fail(ErrorKind::kInternal, "{}: the YAML parser did not start", file);
-
+  Parser parser(text);
   Builder builder(file, first_line);
-  while (fy_event* event = fy_parser_parse(parser.get())) {
-    const bool end = event->type == FYET_STREAM_END;
-    Result<void> taken = builder.take(event);
-    fy_parser_event_free(parser.get(), event);
+  yaml_event_t event;
+  while (parser.next(event)) {
+    const bool end = event.type == YAML_STREAM_END_EVENT;
+    const Result<void> taken = builder.take(event);
+    yaml_event_delete(&event);
     if (!taken) return std::unexpected(taken.error());
     if (end) return builder.take_documents();
   }
-  return syntax_error(diag.get(), file, first_line);
+  return parser.error(text, file, first_line);
 }
 
 json::value to_json(const Node& node) {
