@@ -23,3 +23,6 @@ if(CARRICK_SANITIZE)
   add_compile_options(-fsanitize=${sanitizers} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${sanitizers})
 endif()
+if(CARRICK_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # without it the fuzzer sees only its own target and explores blindly
+endif()
