@@ -1,6 +1,9 @@
 # fuzz_rooms(<source> <variable>): the room libraries that the line "// rooms: a b" of a fuzz target names.
 function(fuzz_rooms source variable)
   file(STRINGS ${source} line REGEX "^// rooms: ")
+  if(NOT line)
+    message(FATAL_ERROR "${source} does not name its rooms")
+  endif()
   string(REPLACE "// rooms: " "" names "${line}")
   separate_arguments(names)
   list(TRANSFORM names PREPEND carrick_)

@@ -1,5 +1,7 @@
+// rooms: cni
+
 // The network configuration on carrick-cni's standard input, with everything that ADD, CHECK and GC read out of it, and
-// CNI_ARGS. rooms: cni
+// CNI_ARGS.
 #include <boost/json/serialize.hpp>
 #include <cstdint>
 #include <cstdlib>
