@@ -31,7 +31,8 @@ void follow(const ManifestObject& object) {
   json::object again = document;
   apply_defaults(*object.type, again);
   require(again == document);
-  for (const FieldError& finding : validate(*object.type, document, &object.document)) require(line_of(object, finding.field) >= 1);
+  for (const FieldError& finding : validate(*object.type, document, &object.document))
+    require(line_of(object, finding.field) >= 1);
   (void)validate(*object.type, document);
   (void)unknown_fields(*object.type, document);
   (void)apply_strategic_merge_patch(*object.type, document, object.document);

@@ -1,7 +1,6 @@
 #include "k8s/codec.h"
 
 #include <boost/mp11.hpp>
-
 #include <cmath>
 #include <limits>
 
@@ -18,7 +17,9 @@ template <class T>
 concept Described = describe::has_describe_members<T>::value;
 
 // What is common to all kinds.
-struct PartialObject { ObjectMeta metadata; };
+struct PartialObject {
+  ObjectMeta metadata;
+};
 BOOST_DESCRIBE_STRUCT(PartialObject, (), (metadata))
 
 template <class T>
@@ -32,26 +33,40 @@ constexpr std::string_view api_name(std::string_view member) {
 
 // Fields that the API writes even when they are empty; typed clients (Python's) refuse an object without them.
 template <class T>
-constexpr bool is_required(std::string_view) { return false; }
+constexpr bool is_required(std::string_view) {
+  return false;
+}
 template <>
-constexpr bool is_required<EndpointSlice>(std::string_view name) { return name == "endpoints" || name == "ports"; }
+constexpr bool is_required<EndpointSlice>(std::string_view name) {
+  return name == "endpoints" || name == "ports";
+}
 template <>
-constexpr bool is_required<Endpoint>(std::string_view name) { return name == "addresses"; }
+constexpr bool is_required<Endpoint>(std::string_view name) {
+  return name == "addresses";
+}
 template <>
-constexpr bool is_required<ReplicaSetStatus>(std::string_view name) { return name == "replicas"; }
+constexpr bool is_required<ReplicaSetStatus>(std::string_view name) {
+  return name == "replicas";
+}
 
 // ---- decode ----
 
 std::string_view json_type(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::null: return "null";
-    case json::kind::bool_: return "a boolean";
+    case json::kind::null:
+      return "null";
+    case json::kind::bool_:
+      return "a boolean";
     case json::kind::int64:
     case json::kind::uint64:
-    case json::kind::double_: return "a number";
-    case json::kind::string: return "a string";
-    case json::kind::array: return "a list";
-    case json::kind::object: return "an object";
+    case json::kind::double_:
+      return "a number";
+    case json::kind::string:
+      return "a string";
+    case json::kind::array:
+      return "a list";
+    case json::kind::object:
+      return "an object";
   }
   return "unknown";
 }
@@ -122,7 +137,9 @@ class Reader {
     return read_members(from, to, path, Members<T>{});
   }
   template <Described T>
-  bool read_object(const json::object& from, T& to) { return read_members(from, to, Path{}, Members<T>{}); }
+  bool read_object(const json::object& from, T& to) {
+    return read_members(from, to, Path{}, Members<T>{});
+  }
 
  private:
   bool refuse(const json::value& from, std::string_view expected, const Path& path) {
@@ -162,7 +179,9 @@ json::value write(const std::vector<T>& from);
 template <Described T>
 json::object write(const T& from);
 template <class T>
-json::value write(const std::optional<T>& from) { return write(*from); }
+json::value write(const std::optional<T>& from) {
+  return write(*from);
+}
 template <class T>
 json::value write(const std::vector<T>& from) {
   json::array to;
@@ -179,11 +198,17 @@ bool is_empty(int64_t value) { return value == 0; }
 bool is_empty(const StringMap& value) { return value.empty(); }
 bool is_empty(const IntOrString& value) { return value == IntOrString{}; }
 template <class T>
-bool is_empty(const std::vector<T>& value) { return value.empty(); }
+bool is_empty(const std::vector<T>& value) {
+  return value.empty();
+}
 template <class T>
-bool is_empty(const std::optional<T>& value) { return !value; }
+bool is_empty(const std::optional<T>& value) {
+  return !value;
+}
 template <Described T>
-bool is_empty(const T&) { return false; }
+bool is_empty(const T&) {
+  return false;
+}
 
 template <Described T>
 void write_members(const T& from, json::object& to) {
@@ -208,7 +233,8 @@ bool is_integer(const json::value& value) {
 }
 
 std::string described(const json::value& value) {
-  return value.is_structured() ? std::string(json_type(value)) : fmt::format("{} {}", json_type(value), json::serialize(value));
+  return value.is_structured() ? std::string(json_type(value))
+                               : fmt::format("{} {}", json_type(value), json::serialize(value));
 }
 
 template <class T>
@@ -248,16 +274,18 @@ std::optional<FieldError> check_types(const ResourceType* type, const json::obje
   Reader reader;
   const auto check = [&]<class T>(T object) { return reader.read_object(document, object); };
   bool good;
-#define CARRICK_CHECK(T) \
-  if (type == &resource<T>()) good = check(T{}); else
+#define CARRICK_CHECK(T)      \
+  if (type == &resource<T>()) \
+    good = check(T{});        \
+  else
   CARRICK_K8S_KINDS(CARRICK_CHECK) good = check(PartialObject{});
 #undef CARRICK_CHECK
   if (!good) return std::move(reader.error);
   return type ? check_field_types(*type, document) : std::nullopt;
 }
 
-#define CARRICK_DEFINE_CODEC(T)                       \
-  template Result<T> decode<T>(const json::value&); \
+#define CARRICK_DEFINE_CODEC(T)                      \
+  template Result<T> decode<T>(const json::value&);  \
   template Result<T> decode<T>(const json::object&); \
   template json::object encode<T>(const T&);
 CARRICK_K8S_KINDS(CARRICK_DEFINE_CODEC)

@@ -35,9 +35,13 @@ TEST(Codec, NilAndEmptyPeersDiffer) {
 }
 
 TEST(Codec, WrongTypesNameTheField) {
-  struct Case { const char* document; const char* message; };
+  struct Case {
+    const char* document;
+    const char* message;
+  };
   for (const Case& c : {
-           Case{R"({"spec":{"ports":[{"port":80},{"port":"x"}]}})", R"(spec.ports[1].port: must be an integer, not a string "x")"},
+           Case{R"({"spec":{"ports":[{"port":80},{"port":"x"}]}})",
+                R"(spec.ports[1].port: must be an integer, not a string "x")"},
            Case{R"({"spec":{"selector":{"app":true}}})", "spec.selector.app: must be a string, not a boolean true"},
            Case{R"({"spec":{"ports":{}}})", "spec.ports: must be a list, not an object"},
            Case{R"({"spec":{"ports":[{"port":5000000000}]}})",
@@ -61,7 +65,8 @@ TEST(Codec, RoundTrip) {
   deployment.spec.replicas = 0;
   deployment.spec.selector.matchExpressions.push_back({"tier", "In", {"a", "b"}});
   deployment.spec.template_.spec.containers.push_back({.name = "c", .image = "i"});
-  deployment.spec.strategy.rollingUpdate = RollingUpdateDeployment{.maxUnavailable = IntOrString("25%"), .maxSurge = IntOrString(1)};
+  deployment.spec.strategy.rollingUpdate =
+      RollingUpdateDeployment{.maxUnavailable = IntOrString("25%"), .maxSurge = IntOrString(1)};
   const json::object document = encode(deployment);
   EXPECT_EQ(document.at("apiVersion"), "apps/v1");
   EXPECT_EQ(document.at("kind"), "Deployment");
@@ -76,8 +81,9 @@ TEST(Codec, RoundTrip) {
 TEST(Codec, EmptyEndpointSliceKeepsItsLists) {
   EndpointSlice slice;
   slice.addressType = "IPv4";
-  EXPECT_EQ(json::serialize(encode(slice)),
-            R"({"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{},"addressType":"IPv4","endpoints":[],"ports":[]})");
+  EXPECT_EQ(
+      json::serialize(encode(slice)),
+      R"({"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{},"addressType":"IPv4","endpoints":[],"ports":[]})");
 }
 
 TEST(Selectors, Operators) {

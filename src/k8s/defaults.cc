@@ -262,7 +262,8 @@ void default_secret(json::object& document) {
 void default_volume_kind(json::object& document) {
   if (json::object* spec = ensure(document, "spec")) {
     set_default_text(*spec, "volumeMode", "Filesystem");
-    if (text(document, "kind") == "PersistentVolume") set_default_text(*spec, "persistentVolumeReclaimPolicy", "Retain");
+    if (text(document, "kind") == "PersistentVolume")
+      set_default_text(*spec, "persistentVolumeReclaimPolicy", "Retain");
   }
   if (json::object* status = ensure(document, "status")) set_default_text(*status, "phase", "Pending");
 }
@@ -291,16 +292,17 @@ void default_autoscaler(json::object& document) {
   set_default(*spec, "minReplicas", 1);
   const json::array* metrics = list(*spec, "metrics");
   if (!metrics || metrics->empty())
-    (*spec)["metrics"] = {{{"type", "Resource"},
-                           {"resource", {{"name", "cpu"}, {"target", {{"type", "Utilization"}, {"averageUtilization", 80}}}}}}};
+    (*spec)["metrics"] = {
+        {{"type", "Resource"},
+         {"resource", {{"name", "cpu"}, {"target", {{"type", "Utilization"}, {"averageUtilization", 80}}}}}}};
   ensure(document, "status");
 }
 
-void default_priorityclass(json::object& document) { set_default(document, "preemptionPolicy", "PreemptLowerPriority"); }
-
-void default_pod_template(json::object& document) {
-  default_template(document);
+void default_priorityclass(json::object& document) {
+  set_default(document, "preemptionPolicy", "PreemptLowerPriority");
 }
+
+void default_pod_template(json::object& document) { default_template(document); }
 
 using Defaulter = void (*)(json::object&);
 const std::unordered_map<const ResourceType*, Defaulter>& defaulters() {

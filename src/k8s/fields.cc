@@ -22,7 +22,8 @@ class Catalogue {
       const auto words = split(line, ' ');
       if (line[0] == '=') {
         const size_t slash = words[0].rfind('/');
-        roots_[find_by_kind(words[0].substr(1, slash - 1), words[0].substr(slash + 1))] = &objects_[std::string(words[1])];
+        roots_[find_by_kind(words[0].substr(1, slash - 1), words[0].substr(slash + 1))] =
+            &objects_[std::string(words[1])];
         continue;
       }
       ObjectFields& object = objects_[std::string(words[0])];
@@ -69,25 +70,46 @@ class Catalogue {
 
 const char* expected_type(char value) {
   switch (value) {
-    case 's': case 'y': case 't': return "a string";
-    case 'i': case 'l': return "an integer";
-    case 'b': return "true or false";
-    case 'd': return "a number";
-    case 'q': return "a quantity (a string or a number)";
-    case 'x': return "an integer or a string";
-    default: return "an object";
+    case 's':
+    case 'y':
+    case 't':
+      return "a string";
+    case 'i':
+    case 'l':
+      return "an integer";
+    case 'b':
+      return "true or false";
+    case 'd':
+      return "a number";
+    case 'q':
+      return "a quantity (a string or a number)";
+    case 'x':
+      return "an integer or a string";
+    default:
+      return "an object";
   }
 }
 
 bool has_type(const json::value& value, char type) {
   switch (type) {
-    case 's': case 'y': case 't': return value.is_string();
-    case 'i': case 'l': return is_integer(value);
-    case 'b': return value.is_bool();
-    case 'd': return value.is_number();
-    case 'q': case 'x': return value.is_string() || value.is_number();
-    case 'o': return value.is_object();
-    default: return true;
+    case 's':
+    case 'y':
+    case 't':
+      return value.is_string();
+    case 'i':
+    case 'l':
+      return is_integer(value);
+    case 'b':
+      return value.is_bool();
+    case 'd':
+      return value.is_number();
+    case 'q':
+    case 'x':
+      return value.is_string() || value.is_number();
+    case 'o':
+      return value.is_object();
+    default:
+      return true;
   }
 }
 
@@ -101,8 +123,10 @@ class Walk {
     for (const auto& [name, value] : object) {
       const Path below{&path, name};
       const Field* field = fields.find(name);
-      if (!field) visitor_.unknown(below);
-      else if (!value.is_null()) shaped(value, *field, below);
+      if (!field)
+        visitor_.unknown(below);
+      else if (!value.is_null())
+        shaped(value, *field, below);
     }
   }
 
@@ -138,7 +162,8 @@ struct FirstWrongType {
   std::optional<FieldError> found;
   void unknown(const Path&) {}
   void wrong(const Path& path, const json::value& value, const char* expected) {
-    if (!found) found = FieldError{"TypeInvalid", path.str(), fmt::format("must be {}, not {}", expected, described(value))};
+    if (!found)
+      found = FieldError{"TypeInvalid", path.str(), fmt::format("must be {}, not {}", expected, described(value))};
   }
 };
 

@@ -9,18 +9,19 @@
 
 #include "k8s/resources.h"
 
-// The complete fields of every kind that Carrick offers (our structs hold only those that Carrick reads): for strict field
-// checks, null handling and strategic merge patches. The data is api_fields.inc, made by tools/api_fields.
+// The complete fields of every kind that Carrick offers (our structs hold only those that Carrick reads): for strict
+// field checks, null handling and strategic merge patches. The data is api_fields.inc, made by tools/api_fields.
 namespace carrick::k8s {
 
 struct ObjectFields;
 
 struct Field {
   enum class Shape { kOne, kList, kMap } shape = Shape::kOne;
-  // s string, i int32, l int64, b boolean, d number, y base64, t time, q quantity, x int or string, * anything, o object
+  // s string, i int32, l int64, b boolean, d number, y base64, t time, q quantity, x int or string, * anything, o
+  // object
   char value = '*';
   const ObjectFields* object = nullptr;  // of value 'o'
-  std::string merge_key;      // a strategic merge patch merges this list of objects by that key (patchMergeKey)
+  std::string merge_key;       // a strategic merge patch merges this list of objects by that key (patchMergeKey)
   bool merges_values = false;  // ... this list of values as a set
   bool retains_keys = false;   // ... keeps only the members that the patch names in $retainKeys
 };
@@ -47,8 +48,6 @@ struct Path {
     return text.empty() ? std::string(field) : text + "." + std::string(field);
   }
 };
-
-
 
 // An integer as the API reads it: 1e3 is one, 1.5 is not.
 bool is_integer(const json::value& value);

@@ -25,16 +25,18 @@ std::string go_value(const StringMap& map) {
 std::string go_value(const LabelSelector& selector) {
   std::string expressions;
   for (const LabelSelectorRequirement& r : selector.matchExpressions)
-    expressions += fmt::format("{}v1.LabelSelectorRequirement{{Key:{}, Operator:{}, Values:{}}}", expressions.empty() ? "" : ", ",
-                               go_value(r.key), go_value(r.operator_), go_value(r.values));
-  return fmt::format("v1.LabelSelector{{MatchLabels:{}, MatchExpressions:[]v1.LabelSelectorRequirement{}}}", go_value(selector.matchLabels),
-                     expressions.empty() ? "(nil)" : "{" + expressions + "}");
+    expressions +=
+        fmt::format("{}v1.LabelSelectorRequirement{{Key:{}, Operator:{}, Values:{}}}", expressions.empty() ? "" : ", ",
+                    go_value(r.key), go_value(r.operator_), go_value(r.values));
+  return fmt::format("v1.LabelSelector{{MatchLabels:{}, MatchExpressions:[]v1.LabelSelectorRequirement{}}}",
+                     go_value(selector.matchLabels), expressions.empty() ? "(nil)" : "{" + expressions + "}");
 }
 
 std::string go_value(const IntOrString& value) {
   const int* number = std::get_if<int32_t>(&value);
-  return number ? fmt::format("intstr.IntOrString{{Type:0, IntVal:{}, StrVal:\"\"}}", *number)
-                : fmt::format("intstr.IntOrString{{Type:1, IntVal:0, StrVal:{}}}", go_value(std::get<std::string>(value)));
+  return number
+             ? fmt::format("intstr.IntOrString{{Type:0, IntVal:{}, StrVal:\"\"}}", *number)
+             : fmt::format("intstr.IntOrString{{Type:1, IntVal:0, StrVal:{}}}", go_value(std::get<std::string>(value)));
 }
 
 void Findings::add(std::string type, std::string field, std::string text, std::string_view detail) {
@@ -42,13 +44,15 @@ void Findings::add(std::string type, std::string field, std::string text, std::s
   findings_.push_back({std::move(type), std::move(field), std::move(text)});
 }
 
-void Findings::not_supported(std::string field, std::string_view value, const std::vector<std::string_view>& supported) {
+void Findings::not_supported(std::string field, std::string_view value,
+                             const std::vector<std::string_view>& supported) {
   std::string list;
   for (std::string_view item : supported) list += (list.empty() ? "" : ", ") + go_value(item);
   add("NotSupported", std::move(field), "Unsupported value: " + go_value(value), "supported values: " + list);
 }
 
-void Findings::check_supported(const std::string& field, std::string_view value, const std::vector<std::string_view>& supported) {
+void Findings::check_supported(const std::string& field, std::string_view value,
+                               const std::vector<std::string_view>& supported) {
   if (std::ranges::find(supported, value) == supported.end()) not_supported(field, value, supported);
 }
 
@@ -79,9 +83,11 @@ void check_selector(const LabelSelector& selector, const std::string& field, Fin
     const LabelSelectorRequirement& requirement = selector.matchExpressions[i];
     const std::string path = at(field + ".matchExpressions", i);
     if (requirement.operator_ == "In" || requirement.operator_ == "NotIn") {
-      if (requirement.values.empty()) findings.required(path + ".values", "must be specified when `operator` is 'In' or 'NotIn'");
+      if (requirement.values.empty())
+        findings.required(path + ".values", "must be specified when `operator` is 'In' or 'NotIn'");
     } else if (requirement.operator_ == "Exists" || requirement.operator_ == "DoesNotExist") {
-      if (!requirement.values.empty()) findings.forbidden(path + ".values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
+      if (!requirement.values.empty())
+        findings.forbidden(path + ".values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
     } else {
       findings.invalid(path + ".operator", requirement.operator_, "not a valid selector operator");
     }
@@ -108,14 +114,19 @@ void check_endpoint_ip(std::string_view text, const std::string& field, Findings
   if (!address) return findings.invalid(field, text, "must be a valid IP address");
   if (address->is_unspecified()) findings.invalid(field, text, fmt::format("may not be unspecified ({})", text));
   if (address->is_loopback()) findings.invalid(field, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
-  if (address->is_link_local()) findings.invalid(field, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
-  const bool local_multicast = net::Prefix::parse("224.0.0.0/24")->contains(*address) || net::Prefix::parse("ff02::/16")->contains(*address);
-  if (local_multicast) findings.invalid(field, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+  if (address->is_link_local())
+    findings.invalid(field, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
+  const bool local_multicast =
+      net::Prefix::parse("224.0.0.0/24")->contains(*address) || net::Prefix::parse("ff02::/16")->contains(*address);
+  if (local_multicast)
+    findings.invalid(field, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
 }
 
 void check_port_number_or_name(const IntOrString& port, const std::string& field, Findings& findings) {
-  if (const int32_t* number = std::get_if<int32_t>(&port)) findings.invalid(field, *number, check_port_number(*number));
-  else findings.invalid(field, std::get<std::string>(port), check_port_name(std::get<std::string>(port)));
+  if (const int32_t* number = std::get_if<int32_t>(&port))
+    findings.invalid(field, *number, check_port_number(*number));
+  else
+    findings.invalid(field, std::get<std::string>(port), check_port_name(std::get<std::string>(port)));
 }
 
 }  // namespace carrick::k8s

@@ -17,14 +17,25 @@ std::string go_value(const IntOrString& value);
 inline std::string go_value(const std::string& text) { return go_value(std::string_view(text)); }
 inline std::string go_value(const char* text) { return go_value(std::string_view(text)); }
 template <std::integral Number>
-std::string go_value(Number number) { return std::to_string(number); }
+std::string go_value(Number number) {
+  return std::to_string(number);
+}
 
 class Findings {
  public:
-  void required(std::string field, std::string_view detail = {}) { add("Required", std::move(field), "Required value", detail); }
-  void forbidden(std::string field, std::string_view detail) { add("Forbidden", std::move(field), "Forbidden", detail); }
-  void too_long(std::string field, size_t bytes) { add("TooLong", std::move(field), "Too long", fmt::format("may not be more than {} bytes", bytes)); }
-  void too_many(std::string field, size_t have, size_t most) { add("TooMany", std::move(field), fmt::format("Too many: {}", have), fmt::format("must have at most {} items", most)); }
+  void required(std::string field, std::string_view detail = {}) {
+    add("Required", std::move(field), "Required value", detail);
+  }
+  void forbidden(std::string field, std::string_view detail) {
+    add("Forbidden", std::move(field), "Forbidden", detail);
+  }
+  void too_long(std::string field, size_t bytes) {
+    add("TooLong", std::move(field), "Too long", fmt::format("may not be more than {} bytes", bytes));
+  }
+  void too_many(std::string field, size_t have, size_t most) {
+    add("TooMany", std::move(field), fmt::format("Too many: {}", have),
+        fmt::format("must have at most {} items", most));
+  }
   template <class Value>
   void invalid(std::string field, const Value& value, std::string_view detail) {
     add("Invalid", std::move(field), "Invalid value: " + go_value(value), detail);
@@ -34,11 +45,14 @@ class Findings {
     for (const std::string& complaint : complaints) invalid(field, value, std::string_view(complaint));
   }
   template <class Value>
-  void duplicate(std::string field, const Value& value) { add("Duplicate", std::move(field), "Duplicate value: " + go_value(value), {}); }
+  void duplicate(std::string field, const Value& value) {
+    add("Duplicate", std::move(field), "Duplicate value: " + go_value(value), {});
+  }
   // `supported` in the order in which the API lists it.
   void not_supported(std::string field, std::string_view value, const std::vector<std::string_view>& supported);
   // A finding unless the value is one of the supported ones.
-  void check_supported(const std::string& field, std::string_view value, const std::vector<std::string_view>& supported);
+  void check_supported(const std::string& field, std::string_view value,
+                       const std::vector<std::string_view>& supported);
   void not_negative(const std::string& field, int64_t value) {
     if (value < 0) invalid(field, value, "must be greater than or equal to 0");
   }

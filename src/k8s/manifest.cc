@@ -1,9 +1,10 @@
+#include "k8s/manifest.h"
+
 #include <algorithm>
 #include <charconv>
 #include <unordered_map>
 
 #include "k8s/core.h"
-#include "k8s/manifest.h"
 #include "k8s/objects.h"
 #include "k8s/yaml.h"
 
@@ -72,8 +73,7 @@ class Collector {
     if (items->kind != Node::Kind::kList && !items->scalar.is_null())
       return error_at(file_, items->mark, "items: must be a list");
     const std::string item_kind = kind.substr(0, kind.size() - 4);
-    for (const Node& item : items->items)
-      TRY_VOID(add(item, item_kind.empty() ? "" : api_version, item_kind));
+    for (const Node& item : items->items) TRY_VOID(add(item, item_kind.empty() ? "" : api_version, item_kind));
     return {};
   }
 
@@ -108,7 +108,8 @@ class Collector {
     object.key = {text_field(metadata, "namespace"), text_field(metadata, "name")};
     if (!object.type) return {};
     if (object.key.name.empty() && text_field(metadata, "generateName").empty())
-      return error_at(file_, found ? found->mark : node.mark, "metadata.name: Required value: name or generateName is required");
+      return error_at(file_, found ? found->mark : node.mark,
+                      "metadata.name: Required value: name or generateName is required");
     json::object& fields = object.document["metadata"].as_object();
     if (!object.type->namespaced) {
       object.key.namespace_.clear();
@@ -132,7 +133,8 @@ void join_maps(json::object& into, const json::object& from, std::string_view fi
   for (const auto& [key, value] : source->get_object()) target.get_object()[key] = value;
 }
 
-// kubectl also takes several JSON texts one after the other. Returns the length of each, or nothing when it is not JSON.
+// kubectl also takes several JSON texts one after the other. Returns the length of each, or nothing when it is not
+// JSON.
 std::vector<std::string_view> split_json(std::string_view text) {
   std::vector<std::string_view> parts;
   json::parse_options options;
@@ -149,7 +151,8 @@ std::vector<std::string_view> split_json(std::string_view text) {
   return parts;
 }
 
-// The reader of YAML does not know the surrogate pairs of JSON ("\\ud83d\\ude00"): writes the characters they stand for.
+// The reader of YAML does not know the surrogate pairs of JSON ("\\ud83d\\ude00"): writes the characters they stand
+// for.
 std::string without_surrogates(std::string_view text) {
   const auto code_unit = [&](size_t at) -> uint32_t {
     uint32_t unit = 0;
@@ -159,10 +162,12 @@ std::string without_surrogates(std::string_view text) {
   };
   std::string plain;
   for (size_t i = 0; i < text.size();) {
-    const uint32_t high = text[i] == '\\' ? code_unit(i) : 0, low = high >= 0xD800 && high < 0xDC00 ? code_unit(i + 6) : 0;
+    const uint32_t high = text[i] == '\\' ? code_unit(i) : 0,
+                   low = high >= 0xD800 && high < 0xDC00 ? code_unit(i + 6) : 0;
     if (low >= 0xDC00 && low < 0xE000) {
       const uint32_t point = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
-      for (int shift : {18, 12, 6, 0}) plain += static_cast<char>(shift == 18 ? 0xF0 | point >> 18 : 0x80 | (point >> shift & 0x3F));
+      for (int shift : {18, 12, 6, 0})
+        plain += static_cast<char>(shift == 18 ? 0xF0 | point >> 18 : 0x80 | (point >> shift & 0x3F));
       i += 12;
       continue;
     }
@@ -204,8 +209,8 @@ Result<std::vector<ManifestObject>> unite(std::vector<ManifestObject> objects) {
       for (const char* field : {"labels", "annotations"})
         join_maps(first.document["metadata"].as_object(), object.document["metadata"].as_object(), field);
     } else if (object.document != first.document) {
-      return error_at(object.file, Mark{object.line, 1}, "{} {} is already defined at {}:{}", object.kind, object.key.str(),
-                      shown_name(first.file), first.line);
+      return error_at(object.file, Mark{object.line, 1}, "{} {} is already defined at {}:{}", object.kind,
+                      object.key.str(), shown_name(first.file), first.line);
     }
   }
   return united;
@@ -227,7 +232,8 @@ Result<std::vector<ManifestObject>> parse_documents(std::string_view text, std::
     line += static_cast<int>(std::count(counted, part.data(), '\n'));
     counted = part.data();
     const std::string plain = is_json ? without_surrogates(part) : std::string();
-    for (const yaml::Node& node : TRY(yaml::parse(is_json ? plain : part, shown_name(file), line))) TRY_VOID(collector.add(node));
+    for (const yaml::Node& node : TRY(yaml::parse(is_json ? plain : part, shown_name(file), line)))
+      TRY_VOID(collector.add(node));
   }
   return collector.take();
 }

@@ -48,8 +48,9 @@ Result<std::string> read_all(int fd, std::string_view shown_name) {
 Result<std::string> read_file(const std::string& path) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return fail(ErrorKind::kInvalid, "{}: {}", path, std::strerror(errno));
-  struct stat status {};
-  if (::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) && static_cast<size_t>(status.st_size) > kMaxManifestBytes)
+  struct stat status{};
+  if (::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+      static_cast<size_t>(status.st_size) > kMaxManifestBytes)
     return too_large(path);
   return read_all(fd.get(), path);
 }
@@ -85,7 +86,8 @@ Result<void> check_text(std::string_view text, std::string_view shown_name) {
     const size_t length = utf8_length(text.substr(i));
     const bool control = byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r';
     if (length == 0 || control || byte == 0x7F)
-      return fail(ErrorKind::kInvalid, "{}:{}:{}: not a text file in UTF-8 (byte 0x{:02x})", shown_name, line, column, byte);
+      return fail(ErrorKind::kInvalid, "{}:{}:{}: not a text file in UTF-8 (byte 0x{:02x})", shown_name, line, column,
+                  byte);
     column = byte == '\n' ? 1 : column + 1;
     if (byte == '\n') ++line;
     i += length;

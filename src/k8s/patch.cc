@@ -33,7 +33,8 @@ Result<std::vector<std::string>> parse_pointer(std::string_view pointer) {
         continue;
       }
       const char escaped = i + 1 < part.size() ? part[++i] : ' ';
-      if (escaped != '0' && escaped != '1') return fail(ErrorKind::kInvalid, "JSON pointer {} has a bad escape", pointer);
+      if (escaped != '0' && escaped != '1')
+        return fail(ErrorKind::kInvalid, "JSON pointer {} has a bad escape", pointer);
       token += escaped == '0' ? '~' : '/';
     }
     tokens.push_back(std::move(token));
@@ -45,7 +46,8 @@ std::optional<size_t> parse_index(std::string_view token, size_t limit) {
   size_t index = 0;
   const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), index);
   const bool padded = token.size() > 1 && token[0] == '0';
-  if (token.empty() || padded || error != std::errc{} || end != token.data() + token.size() || index >= limit) return std::nullopt;
+  if (token.empty() || padded || error != std::errc{} || end != token.data() + token.size() || index >= limit)
+    return std::nullopt;
   return index;
 }
 
@@ -61,13 +63,15 @@ class JsonPatch {
     if (op_ == "remove") return remove(path);
     if (op_ == "move" || op_ == "copy") return take_from(operation, path);
     const json::value* value = operation.if_contains("value");
-    if (op_ != "add" && op_ != "replace" && op_ != "test") return fail(ErrorKind::kInvalid, "unknown JSON patch operation \"{}\"", op_);
+    if (op_ != "add" && op_ != "replace" && op_ != "test")
+      return fail(ErrorKind::kInvalid, "unknown JSON patch operation \"{}\"", op_);
     if (!value && op_ != "test") return fail(ErrorKind::kInvalid, "{} operation at {} has no value", op_, path_);
     if (op_ == "add") return add(path, *value);
     if (op_ == "replace") return replace(path, *value);
     const json::value* found = find(path);
     const json::value expected = value ? *value : json::value(nullptr);
-    if (!found ? !expected.is_null() : *found != expected) return fail(ErrorKind::kInvalid, "testing value {} failed: test failed", path_);
+    if (!found ? !expected.is_null() : *found != expected)
+      return fail(ErrorKind::kInvalid, "testing value {} failed: test failed", path_);
     return {};
   }
 
@@ -77,7 +81,10 @@ class JsonPatch {
   }
 
  private:
-  std::unexpected<Error> missing() const { return fail(ErrorKind::kInvalid, "{} operation does not apply: doc is missing path: \"{}\": missing value", op_, path_); }
+  std::unexpected<Error> missing() const {
+    return fail(ErrorKind::kInvalid, "{} operation does not apply: doc is missing path: \"{}\": missing value", op_,
+                path_);
+  }
 
   json::value* step(json::value& from, const std::string& token) {
     if (from.is_object()) return from.get_object().if_contains(token);
@@ -134,7 +141,8 @@ class JsonPatch {
     json::value value = *found;
     if (op_ == "copy") {
       copied_ += count_values(value);
-      if (copied_ > kMostCopiedValues) return fail(ErrorKind::kInvalid, "the patch copies more than {} values", kMostCopiedValues);
+      if (copied_ > kMostCopiedValues)
+        return fail(ErrorKind::kInvalid, "the patch copies more than {} values", kMostCopiedValues);
       return add(path, std::move(value));
     }
     const bool into_itself = path.size() > from.size() && std::equal(from.begin(), from.end(), path.begin());
@@ -168,7 +176,8 @@ json::value merged(json::value target, const json::value& patch) {
 
 Result<json::object> apply_json_patch(json::object document, const json::array& operations) {
   if (operations.size() > kMostOperations)
-    return fail(ErrorKind::kInvalid, "The allowed maximum operations in a JSON patch is {}, got {}", kMostOperations, operations.size());
+    return fail(ErrorKind::kInvalid, "The allowed maximum operations in a JSON patch is {}, got {}", kMostOperations,
+                operations.size());
   JsonPatch patch{json::value(std::move(document))};
   for (const json::value& operation : operations) {
     if (!operation.is_object()) return fail(ErrorKind::kInvalid, "a JSON patch is a list of objects");

@@ -118,11 +118,11 @@ const ResourceType* find_by_plural(std::string_view group, std::string_view vers
   return nullptr;
 }
 
-#define CARRICK_RESOURCE(T, api)                                  \
-  template <>                                                     \
-  const ResourceType& resource<T>() {                             \
+#define CARRICK_RESOURCE(T, api)                                   \
+  template <>                                                      \
+  const ResourceType& resource<T>() {                              \
     static const ResourceType* const type = find_by_kind(api, #T); \
-    return *type;                                                 \
+    return *type;                                                  \
   }
 CARRICK_RESOURCE(Namespace, "v1")
 CARRICK_RESOURCE(Node, "v1")

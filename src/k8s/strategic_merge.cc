@@ -4,8 +4,9 @@
 #include "k8s/fields.h"
 #include "k8s/patch.h"
 
-// A port of k8s.io/apimachinery/pkg/util/strategicpatch (MergeMap with MergeParallelList and IgnoreUnmatchedNulls). kubectl
-// computes its patches for exactly these rules, the order of merged lists included; tests compare with the original.
+// A port of k8s.io/apimachinery/pkg/util/strategicpatch (MergeMap with MergeParallelList and IgnoreUnmatchedNulls).
+// kubectl computes its patches for exactly these rules, the order of merged lists included; tests compare with the
+// original.
 namespace carrick::k8s {
 namespace {
 
@@ -43,7 +44,8 @@ bool remove_directives(json::value& value) {
   if (has_directive(value)) return false;
   if (value.is_object()) {
     json::object& object = value.get_object();
-    for (auto entry = object.begin(); entry != object.end();) entry = remove_directives(entry->value()) ? entry + 1 : object.stable_erase(entry);
+    for (auto entry = object.begin(); entry != object.end();)
+      entry = remove_directives(entry->value()) ? entry + 1 : object.stable_erase(entry);
   }
   if (value.is_array()) {
     json::array kept;
@@ -75,8 +77,10 @@ class Order {
     for (json::value& item : items) (index(by, item) >= 0 ? parts.first : parts.second).push_back(std::move(item));
     return parts;
   }
-  // Elements of the patch in the patch's order, elements only the server has in the server's, woven by the server's order.
-  json::array weave(json::array from_patch, json::array server_only, const json::array& patch_order, const json::array& server_order) const {
+  // Elements of the patch in the patch's order, elements only the server has in the server's, woven by the server's
+  // order.
+  json::array weave(json::array from_patch, json::array server_only, const json::array& patch_order,
+                    const json::array& server_order) const {
     sort(from_patch, patch_order);
     sort(server_only, server_order);
     json::array all;
@@ -124,18 +128,21 @@ Result<void> check_elements(const json::array& items, std::string_view merge_key
   for (const json::value& item : items) {
     if (merge_key.empty() && !item.is_structured()) continue;
     if (merge_key.empty()) return fail(ErrorKind::kInvalid, "cannot merge lists without merge key");
-    if (!item.is_object()) return fail(ErrorKind::kInvalid, "a list merged by {} has an element that is not an object: {}", merge_key, json::serialize(item));
+    if (!item.is_object())
+      return fail(ErrorKind::kInvalid, "a list merged by {} has an element that is not an object: {}", merge_key,
+                  json::serialize(item));
     if (!item.get_object().contains(merge_key) && directive_of(item) != "replace")
-      return fail(ErrorKind::kInvalid, "map: {} does not contain declared merge key: {}", json::serialize(item), merge_key);
+      return fail(ErrorKind::kInvalid, "map: {} does not contain declared merge key: {}", json::serialize(item),
+                  merge_key);
   }
   return {};
 }
 
 Result<void> merge_object(json::object& original, json::object& patch, const ObjectFields* fields);
 
-// A list while it is merged, and what the merge leaves of the memory it was in. The original works in place: deleting moves
-// the later elements forward, and new ones take the places that became free. $setElementOrder later looks at that memory as
-// the server's order, so it is part of the outcome.
+// A list while it is merged, and what the merge leaves of the memory it was in. The original works in place: deleting
+// moves the later elements forward, and new ones take the places that became free. $setElementOrder later looks at that
+// memory as the server's order, so it is part of the outcome.
 struct ListInPlace {
   json::array items;
   json::array memory = items;
@@ -161,7 +168,8 @@ Result<void> obey_element_directives(ListInPlace& list, json::array& patch, cons
     }
     const std::string_view directive = directive_of(item);
     if (directive == "delete") {
-      for (int at = order.index(list.items, item); at >= 0; at = order.index(list.items, item)) list.erase(static_cast<size_t>(at));
+      for (int at = order.index(list.items, item); at >= 0; at = order.index(list.items, item))
+        list.erase(static_cast<size_t>(at));
     } else if (directive == "replace") {
       replace = true;
     } else {
@@ -184,7 +192,8 @@ Result<json::array> merge_values(const json::array& original, const json::array&
 }
 
 // `memory`, when given, receives ListInPlace::memory.
-Result<json::array> merge_list(json::array original, json::array patch, const Rule& rule, json::array* memory = nullptr) {
+Result<json::array> merge_list(json::array original, json::array patch, const Rule& rule,
+                               json::array* memory = nullptr) {
   if (original.empty() && patch.empty()) return original;
   TRY_VOID(check_elements(original, rule.merge_key));
   TRY_VOID(check_elements(patch, rule.merge_key));
@@ -215,12 +224,15 @@ Result<void> check_order(const json::array& patch, const json::array& wanted, co
   for (const json::value& item : patch) {
     if (has_directive(item)) continue;
     while (next < wanted.size() && order.index(json::array{wanted[next]}, item) < 0) ++next;
-    if (next++ >= wanted.size()) return fail(ErrorKind::kInvalid, "The order in patch list: {} doesn't match $setElementOrder list: {}", json::serialize(patch), json::serialize(wanted));
+    if (next++ >= wanted.size())
+      return fail(ErrorKind::kInvalid, "The order in patch list: {} doesn't match $setElementOrder list: {}",
+                  json::serialize(patch), json::serialize(wanted));
   }
   return {};
 }
 
-Result<void> obey_element_order(json::object& original, json::object& patch, std::string_view name, const json::value& wanted, const ObjectFields* fields) {
+Result<void> obey_element_order(json::object& original, json::object& patch, std::string_view name,
+                                const json::value& wanted, const ObjectFields* fields) {
   json::value *before = original.if_contains(name), *change = patch.if_contains(name);
   if (!wanted.is_array() || (before && !before->is_array()) || (change && !change->is_array()))
     return fail(ErrorKind::kInvalid, "$setElementOrder/{}: expected lists", name);
@@ -254,30 +266,37 @@ Result<void> obey_retain_keys(json::object& original, json::object& patch) {
   const json::value keys = *found;
   patch.stable_erase(kRetainKeys);
   const auto retained = [&](std::string_view name) {
-    return keys.is_array() && std::ranges::any_of(keys.get_array(), [&](const json::value& key) { return key.is_string() && key.get_string() == name; });
+    return keys.is_array() && std::ranges::any_of(keys.get_array(), [&](const json::value& key) {
+             return key.is_string() && key.get_string() == name;
+           });
   };
   for (const auto& [name, value] : patch) {
     const std::string_view key = name;
     if (!value.is_null() && !key.starts_with(kDeletePrefix) && !key.starts_with(kOrderPrefix) && !retained(key))
       return fail(ErrorKind::kInvalid, "invalid patch format of retainKeys list: it does not name {}", key);
   }
-  for (auto entry = original.begin(); entry != original.end();) entry = retained(entry->key()) ? entry + 1 : original.stable_erase(entry);
+  for (auto entry = original.begin(); entry != original.end();)
+    entry = retained(entry->key()) ? entry + 1 : original.stable_erase(entry);
   return {};
 }
 
 void take_as_is(json::object& original, std::string_view name, json::value value) {
   discard_nulls(value);
-  if (remove_directives(value)) original[name] = std::move(value);
-  else original.stable_erase(name);
+  if (remove_directives(value))
+    original[name] = std::move(value);
+  else
+    original.stable_erase(name);
 }
 
-Result<void> merge_member(json::object& original, std::string_view name, json::value& change, bool deletes, const ObjectFields* fields) {
+Result<void> merge_member(json::object& original, std::string_view name, json::value& change, bool deletes,
+                          const ObjectFields* fields) {
   if (change.is_null()) {
     original.stable_erase(name);
     return {};
   }
   json::value* before = original.if_contains(name);
-  const bool same_shape = before && ((before->is_object() && change.is_object()) || (before->is_array() && change.is_array()));
+  const bool same_shape =
+      before && ((before->is_object() && change.is_object()) || (before->is_array() && change.is_array()));
   if (!same_shape) {
     if (!deletes) take_as_is(original, name, std::move(change));
     return {};

@@ -24,15 +24,20 @@ void check_owners(const std::vector<OwnerReference>& owners, Findings& findings)
   const std::string field = "metadata.ownerReferences";
   std::string controller;
   for (const OwnerReference& owner : owners) {
-    if (owner.apiVersion.empty()) findings.invalid(field + ".apiVersion", owner.apiVersion, "version must not be empty");
+    if (owner.apiVersion.empty())
+      findings.invalid(field + ".apiVersion", owner.apiVersion, "version must not be empty");
     if (owner.kind.empty()) findings.invalid(field + ".kind", owner.kind, "kind must not be empty");
     if (owner.name.empty()) findings.invalid(field + ".name", owner.name, "name must not be empty");
     if (owner.uid.empty()) findings.invalid(field + ".uid", owner.uid, "uid must not be empty");
     if (!owner.controller.value_or(false)) continue;
     const std::string name = owner.kind + "/" + owner.name;
     if (!controller.empty())
-      findings.invalid(field, name, fmt::format("Only one reference can have Controller set to true. Found \"true\" in references for {} and {}", controller, name));
-    else controller = name;
+      findings.invalid(
+          field, name,
+          fmt::format("Only one reference can have Controller set to true. Found \"true\" in references for {} and {}",
+                      controller, name));
+    else
+      controller = name;
   }
 }
 
@@ -53,7 +58,8 @@ void check_node(const json::object& document, const json::object* old, Findings&
   int families[2] = {0, 0};
   for (size_t i = 0; i < cidrs.size(); ++i)
     if (check_cidr(cidrs[i], at("spec.podCIDRs", i), findings)) ++families[cidrs[i].find(':') != std::string::npos];
-  if (families[0] > 1 || families[1] > 1) findings.invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family");
+  if (families[0] > 1 || families[1] > 1)
+    findings.invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family");
   if (!old) return;
   const auto before = decode<Node>(*old);
   if (!before) return;
@@ -64,7 +70,8 @@ void check_node(const json::object& document, const json::object* old, Findings&
 }
 
 // ConfigMap and Secret: keys that may become file names, 1 MiB in all, immutable when they say so.
-void check_keyed_data(const json::object& document, const json::object* old, std::initializer_list<const char*> fields, Findings& findings) {
+void check_keyed_data(const json::object& document, const json::object* old, std::initializer_list<const char*> fields,
+                      Findings& findings) {
   constexpr size_t kMostBytes = 1 << 20;
   size_t bytes = 0;
   for (const char* field : fields) {
@@ -83,13 +90,16 @@ void check_keyed_data(const json::object& document, const json::object* old, std
   const json::object* data = child(document, "data");
   if (const json::object* binary = child(document, "binaryData"); data && binary)
     for (const auto& [key, value] : *data)
-      if (binary->contains(key)) findings.invalid(fmt::format("data[{}]", std::string_view(key)), std::string_view(key), "duplicate of key present in binaryData");
+      if (binary->contains(key))
+        findings.invalid(fmt::format("data[{}]", std::string_view(key)), std::string_view(key),
+                         "duplicate of key present in binaryData");
   if (bytes > kMostBytes) findings.too_long("", kMostBytes);
   if (!old || !is_true(*old, "immutable")) return;
   if (!is_true(document, "immutable")) findings.forbidden("immutable", "field is immutable when `immutable` is set");
   for (const char* field : fields) {
     const json::value *now = member(document, field), *before = member(*old, field);
-    if ((now ? *now : json::value{}) != (before ? *before : json::value{})) findings.forbidden(field, "field is immutable when `immutable` is set");
+    if ((now ? *now : json::value{}) != (before ? *before : json::value{}))
+      findings.forbidden(field, "field is immutable when `immutable` is set");
   }
 }
 
@@ -113,12 +123,17 @@ void check_spec(const ResourceType& type, const json::object& document, const js
 
 void check_metadata(const ResourceType& type, const ObjectMeta& metadata, Findings& findings) {
   if (!metadata.generateName.empty())
-    findings.invalid("metadata.generateName", metadata.generateName, check_name(type, mask_trailing_dash(metadata.generateName)));
-  if (metadata.name.empty()) findings.required("metadata.name", "name or generateName is required");
-  else findings.invalid("metadata.name", metadata.name, check_name(type, metadata.name));
+    findings.invalid("metadata.generateName", metadata.generateName,
+                     check_name(type, mask_trailing_dash(metadata.generateName)));
+  if (metadata.name.empty())
+    findings.required("metadata.name", "name or generateName is required");
+  else
+    findings.invalid("metadata.name", metadata.name, check_name(type, metadata.name));
   if (type.namespaced) {
-    if (metadata.namespace_.empty()) findings.required("metadata.namespace");
-    else findings.invalid("metadata.namespace", metadata.namespace_, check_dns1123_label(metadata.namespace_));
+    if (metadata.namespace_.empty())
+      findings.required("metadata.namespace");
+    else
+      findings.invalid("metadata.namespace", metadata.namespace_, check_dns1123_label(metadata.namespace_));
   } else if (!metadata.namespace_.empty()) {
     findings.forbidden("metadata.namespace", "not allowed on this type");
   }
@@ -135,11 +150,15 @@ void check_metadata_update(const ObjectMeta& metadata, const ObjectMeta& old, Fi
     for (const std::string& finalizer : metadata.finalizers)
       if (std::ranges::find(old.finalizers, finalizer) == old.finalizers.end()) added.push_back(finalizer);
     if (!added.empty())
-      findings.forbidden("metadata.finalizers", "no new finalizers can be added if the object is being deleted, found new finalizers " + go_value(added));
+      findings.forbidden(
+          "metadata.finalizers",
+          "no new finalizers can be added if the object is being deleted, found new finalizers " + go_value(added));
   }
   if (metadata.name != old.name) findings.invalid("metadata.name", metadata.name, "field is immutable");
-  if (metadata.namespace_ != old.namespace_) findings.invalid("metadata.namespace", metadata.namespace_, "field is immutable");
-  if (!metadata.uid.empty() && metadata.uid != old.uid) findings.invalid("metadata.uid", metadata.uid, "field is immutable");
+  if (metadata.namespace_ != old.namespace_)
+    findings.invalid("metadata.namespace", metadata.namespace_, "field is immutable");
+  if (!metadata.uid.empty() && metadata.uid != old.uid)
+    findings.invalid("metadata.uid", metadata.uid, "field is immutable");
 }
 
 std::vector<FieldError> validate(const ResourceType& type, const json::object& document, const json::object* old) {

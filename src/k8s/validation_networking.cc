@@ -12,13 +12,15 @@ namespace {
 void check_policy_port(const NetworkPolicyPort& port, const std::string& field, Findings& findings) {
   if (port.protocol) findings.check_supported(field + ".protocol", *port.protocol, {"TCP", "UDP", "SCTP"});
   if (!port.port) {
-    if (port.endPort) findings.invalid(field + ".endPort", *port.endPort, "may not be specified when `port` is not specified");
+    if (port.endPort)
+      findings.invalid(field + ".endPort", *port.endPort, "may not be specified when `port` is not specified");
     return;
   }
   check_port_number_or_name(*port.port, field + ".port", findings);
   if (!port.endPort) return;
   const int32_t* number = std::get_if<int32_t>(&*port.port);
-  if (!number) return findings.invalid(field + ".endPort", *port.endPort, "may not be specified when `port` is non-numeric");
+  if (!number)
+    return findings.invalid(field + ".endPort", *port.endPort, "may not be specified when `port` is non-numeric");
   if (*port.endPort < *number) findings.invalid(field + ".endPort", *number, "must be greater than or equal to `port`");
   findings.invalid(field + ".endPort", *port.endPort, check_port_number(*port.endPort));
 }
@@ -45,10 +47,11 @@ void check_peer(const NetworkPolicyPeer& peer, const std::string& field, Finding
   if (selected && peer.ipBlock) findings.forbidden(field, "may not specify both ipBlock and another peer");
 }
 
-void check_rule(const std::vector<NetworkPolicyPort>& ports, const std::vector<NetworkPolicyPeer>& peers, const std::string& field,
-                std::string_view peers_name, Findings& findings) {
+void check_rule(const std::vector<NetworkPolicyPort>& ports, const std::vector<NetworkPolicyPeer>& peers,
+                const std::string& field, std::string_view peers_name, Findings& findings) {
   for (size_t i = 0; i < ports.size(); ++i) check_policy_port(ports[i], at(field + ".ports", i), findings);
-  for (size_t i = 0; i < peers.size(); ++i) check_peer(peers[i], at(fmt::format("{}.{}", field, peers_name), i), findings);
+  for (size_t i = 0; i < peers.size(); ++i)
+    check_peer(peers[i], at(fmt::format("{}.{}", field, peers_name), i), findings);
 }
 
 void check_addresses(const Endpoint& endpoint, const std::string& type, const std::string& field, Findings& findings) {
@@ -60,7 +63,8 @@ void check_addresses(const Endpoint& endpoint, const std::string& type, const st
     const std::string path = at(field, i);
     if (type == "FQDN") findings.invalid(path, address, check_dns1123_subdomain(address));
     if ((type != "IPv4" && type != "IPv6") || !check_ip(address, path, findings)) continue;
-    if (net::IpAddress::parse(address)->is_v4() != (type == "IPv4")) findings.invalid(field, address, fmt::format("must be an {} address", type));
+    if (net::IpAddress::parse(address)->is_v4() != (type == "IPv4"))
+      findings.invalid(field, address, fmt::format("must be an {} address", type));
     check_endpoint_ip(address, path, findings);
   }
 }
@@ -72,14 +76,17 @@ void check_hints(const std::vector<ForZone>& hints, const std::string& field, bo
   for (size_t i = 0; i < hints.size(); ++i) {
     const std::string path = at(field, i) + ".name";
     if (!names.insert(hints[i].name).second) findings.duplicate(path, hints[i].name);
-    findings.invalid(path, hints[i].name, zones ? check_label_value(hints[i].name) : check_dns1123_subdomain(hints[i].name));
+    findings.invalid(path, hints[i].name,
+                     zones ? check_label_value(hints[i].name) : check_dns1123_subdomain(hints[i].name));
   }
 }
 
 void check_endpoint(const Endpoint& endpoint, const std::string& type, const std::string& field, Findings& findings) {
   check_addresses(endpoint, type, field + ".addresses", findings);
-  if (endpoint.nodeName) findings.invalid(field + ".nodeName", *endpoint.nodeName, check_dns1123_subdomain(*endpoint.nodeName));
-  if (endpoint.hostname) findings.invalid(field + ".hostname", *endpoint.hostname, check_dns1123_label(*endpoint.hostname));
+  if (endpoint.nodeName)
+    findings.invalid(field + ".nodeName", *endpoint.nodeName, check_dns1123_subdomain(*endpoint.nodeName));
+  if (endpoint.hostname)
+    findings.invalid(field + ".hostname", *endpoint.hostname, check_dns1123_label(*endpoint.hostname));
   if (!endpoint.hints) return;
   check_hints(endpoint.hints->forZones, field + ".hints.forZones", true, findings);
   check_hints(endpoint.hints->forNodes, field + ".hints.forNodes", false, findings);
@@ -95,7 +102,8 @@ void check_endpoint_ports(const std::vector<EndpointPort>& ports, Findings& find
     if (!name.empty()) findings.invalid(field + ".name", name, check_dns1123_label(name));
     if (!names.insert(name).second) findings.duplicate(field + ".name", name);
     if (port.protocol) findings.check_supported(field + ".protocol", *port.protocol, {"SCTP", "TCP", "UDP"});
-    if (port.appProtocol) findings.invalid(field + ".appProtocol", *port.appProtocol, check_qualified_name(*port.appProtocol));
+    if (port.appProtocol)
+      findings.invalid(field + ".appProtocol", *port.appProtocol, check_qualified_name(*port.appProtocol));
   }
 }
 
@@ -108,7 +116,8 @@ void check_networkpolicy(const json::object& document, Findings& findings) {
     check_rule(spec.ingress[i].ports, spec.ingress[i].from, at("spec.ingress", i), "from", findings);
   for (size_t i = 0; i < spec.egress.size(); ++i)
     check_rule(spec.egress[i].ports, spec.egress[i].to, at("spec.egress", i), "to", findings);
-  if (spec.policyTypes.size() > 2) return findings.invalid("spec.policyTypes", spec.policyTypes, "may not specify more than two policyTypes");
+  if (spec.policyTypes.size() > 2)
+    return findings.invalid("spec.policyTypes", spec.policyTypes, "may not specify more than two policyTypes");
   for (size_t i = 0; i < spec.policyTypes.size(); ++i)
     findings.check_supported(at("spec.policyTypes", i), spec.policyTypes[i], {"Ingress", "Egress"});
 }
@@ -116,12 +125,16 @@ void check_networkpolicy(const json::object& document, Findings& findings) {
 void check_endpointslice(const json::object& document, const json::object* old, Findings& findings) {
   constexpr size_t kMostEndpoints = 1000;
   const EndpointSlice slice = decode<EndpointSlice>(document).value();
-  if (slice.addressType.empty()) findings.required("addressType");
-  else findings.check_supported("addressType", slice.addressType, {"FQDN", "IPv4", "IPv6"});
-  check_endpoint_ports(slice.ports, findings);
-  if (slice.endpoints.size() > kMostEndpoints) findings.too_many("endpoints", slice.endpoints.size(), kMostEndpoints);
+  if (slice.addressType.empty())
+    findings.required("addressType");
   else
-    for (size_t i = 0; i < slice.endpoints.size(); ++i) check_endpoint(slice.endpoints[i], slice.addressType, at("endpoints", i), findings);
+    findings.check_supported("addressType", slice.addressType, {"FQDN", "IPv4", "IPv6"});
+  check_endpoint_ports(slice.ports, findings);
+  if (slice.endpoints.size() > kMostEndpoints)
+    findings.too_many("endpoints", slice.endpoints.size(), kMostEndpoints);
+  else
+    for (size_t i = 0; i < slice.endpoints.size(); ++i)
+      check_endpoint(slice.endpoints[i], slice.addressType, at("endpoints", i), findings);
   if (!old) return;
   if (const auto before = decode<EndpointSlice>(*old); before && before->addressType != slice.addressType)
     findings.invalid("addressType", slice.addressType, "field is immutable");

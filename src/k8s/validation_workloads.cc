@@ -2,7 +2,8 @@
 #include "k8s/document.h"
 #include "k8s/findings.h"
 
-// Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs, after pkg/apis/apps and pkg/apis/batch of kube-apiserver 1.33.
+// Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs, after pkg/apis/apps and pkg/apis/batch of
+// kube-apiserver 1.33.
 namespace carrick::k8s {
 namespace {
 
@@ -14,14 +15,18 @@ void check_template(const PodTemplateSpec& pod_template, Findings& findings) {
 
 void check_restarts_always(const PodTemplateSpec& pod_template, Findings& findings) {
   const std::string& policy = pod_template.spec.restartPolicy;
-  if (policy == "OnFailure" || policy == "Never") findings.not_supported("spec.template.spec.restartPolicy", policy, {"Always"});
+  if (policy == "OnFailure" || policy == "Never")
+    findings.not_supported("spec.template.spec.restartPolicy", policy, {"Always"});
 }
 
-bool is_empty(const LabelSelector& selector) { return selector.matchLabels.empty() && selector.matchExpressions.empty(); }
+bool is_empty(const LabelSelector& selector) {
+  return selector.matchLabels.empty() && selector.matchExpressions.empty();
+}
 
 void check_selector_fits(const LabelSelector& selector, const PodTemplateSpec& pod_template, Findings& findings) {
   if (!is_empty(selector) && !matches(selector, pod_template.metadata.labels))
-    findings.invalid("spec.template.metadata.labels", pod_template.metadata.labels, "`selector` does not match template `labels`");
+    findings.invalid("spec.template.metadata.labels", pod_template.metadata.labels,
+                     "`selector` does not match template `labels`");
 }
 
 // `kind` as the API's sentence names it (a ReplicaSet is told about deployments).
@@ -32,7 +37,8 @@ void check_workload(const json::object& document, const Spec& spec, std::string_
     findings.required("spec.selector");
   } else {
     check_selector(spec.selector, "spec.selector", findings);
-    if (is_empty(spec.selector)) findings.invalid("spec.selector", spec.selector, fmt::format("empty selector is invalid for {}", kind));
+    if (is_empty(spec.selector))
+      findings.invalid("spec.selector", spec.selector, fmt::format("empty selector is invalid for {}", kind));
   }
   check_selector_fits(spec.selector, spec.template_, findings);
   check_template(spec.template_, findings);
@@ -43,7 +49,8 @@ template <class T>
 void check_selector_kept(const T& object, const json::object* old, Findings& findings) {
   if (!old) return;
   const Result<T> before = decode<T>(*old);
-  if (before && before->spec.selector != object.spec.selector) findings.invalid("spec.selector", object.spec.selector, "field is immutable");
+  if (before && before->spec.selector != object.spec.selector)
+    findings.invalid("spec.selector", object.spec.selector, "field is immutable");
 }
 
 // Number of an IntOrString, "25%" as 25.
@@ -53,17 +60,21 @@ int amount(const IntOrString& value) {
 }
 
 void check_amount(const IntOrString& value, const std::string& field, Findings& findings) {
-  if (const int32_t* number = std::get_if<int32_t>(&value)) findings.not_negative(field, *number);
-  else findings.invalid(field, value, check_percent(std::get<std::string>(value)));
+  if (const int32_t* number = std::get_if<int32_t>(&value))
+    findings.not_negative(field, *number);
+  else
+    findings.invalid(field, value, check_percent(std::get<std::string>(value)));
 }
 
 void check_strategy(const DeploymentStrategy& strategy, Findings& findings) {
   const std::string field = "spec.strategy";
   if (!strategy.type.empty()) findings.check_supported(field, strategy.type, {"Recreate", "RollingUpdate"});
   if (!strategy.rollingUpdate) return;
-  if (strategy.type == "Recreate") return findings.forbidden(field + ".rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
+  if (strategy.type == "Recreate")
+    return findings.forbidden(field + ".rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
   const RollingUpdateDeployment& rolling = *strategy.rollingUpdate;
-  const IntOrString unavailable = rolling.maxUnavailable.value_or(IntOrString("25%")), surge = rolling.maxSurge.value_or(IntOrString("25%"));
+  const IntOrString unavailable = rolling.maxUnavailable.value_or(IntOrString("25%")),
+                    surge = rolling.maxSurge.value_or(IntOrString("25%"));
   check_amount(unavailable, field + ".rollingUpdate.maxUnavailable", findings);
   check_amount(surge, field + ".rollingUpdate.maxSurge", findings);
   if (amount(unavailable) == 0 && amount(surge) == 0)
@@ -85,7 +96,8 @@ void check_deployment(const json::object& document, const json::object* old, Fin
   if (spec.progressDeadlineSeconds) {
     findings.not_negative("spec.progressDeadlineSeconds", *spec.progressDeadlineSeconds);
     if (*spec.progressDeadlineSeconds <= spec.minReadySeconds)
-      findings.invalid("spec.progressDeadlineSeconds", *spec.progressDeadlineSeconds, "must be greater than minReadySeconds");
+      findings.invalid("spec.progressDeadlineSeconds", *spec.progressDeadlineSeconds,
+                       "must be greater than minReadySeconds");
   }
   check_selector_kept(deployment, old, findings);
 }
@@ -104,19 +116,23 @@ void check_statefulset(const json::object& document, const json::object* old, Fi
   if (!policy.empty() && policy != "OrderedReady" && policy != "Parallel")
     findings.invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'");
   findings.not_negative("spec.replicas", set.spec.replicas.value_or(1));
-  if (!old && !set.spec.serviceName.empty()) findings.invalid("spec.serviceName", set.spec.serviceName, check_dns1123_label(set.spec.serviceName));
+  if (!old && !set.spec.serviceName.empty())
+    findings.invalid("spec.serviceName", set.spec.serviceName, check_dns1123_label(set.spec.serviceName));
   check_workload(document, set.spec, "statefulset", findings);
   if (!old) return;
   const json::object *now = child(document, "spec"), *before = child(*old, "spec");
   if (!now || !before) return;
   json::object left = *now, right = *before;
-  for (const char* field : {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"}) {
+  for (const char* field : {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
+                            "persistentVolumeClaimRetentionPolicy", "minReadySeconds"}) {
     left.erase(field);
     right.erase(field);
   }
   if (left != right)
-    findings.forbidden("spec", "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-                               "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
+    findings.forbidden(
+        "spec",
+        "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+        "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
 }
 
 void check_daemonset(const json::object& document, const json::object* old, Findings& findings) {
@@ -137,7 +153,8 @@ void check_job(const json::object& document, const json::object* old, Findings& 
   }
   check_template(spec.template_, findings);
   const std::string& policy = spec.template_.spec.restartPolicy;
-  if (policy == "Always" || policy.empty()) findings.required("spec.template.spec.restartPolicy", "valid values: \"OnFailure\", \"Never\"");
+  if (policy == "Always" || policy.empty())
+    findings.required("spec.template.spec.restartPolicy", "valid values: \"OnFailure\", \"Never\"");
   if (!old) return;
   const auto before = decode<Job>(*old);
   if (before && before->spec.selector && before->spec.selector != spec.selector)

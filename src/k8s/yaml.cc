@@ -12,7 +12,9 @@ constexpr size_t kMaxDepth = 100;
 constexpr size_t kMaxNodes = 2'000'000;
 constexpr std::string_view kMergeKey = "<<";
 
-std::string_view text_of(const yaml_char_t* text) { return text ? std::string_view(reinterpret_cast<const char*>(text)) : std::string_view{}; }
+std::string_view text_of(const yaml_char_t* text) {
+  return text ? std::string_view(reinterpret_cast<const char*>(text)) : std::string_view{};
+}
 
 size_t count(const Node& node) {
   size_t total = 1;
@@ -44,13 +46,19 @@ class Builder {
       case YAML_DOCUMENT_START_EVENT:
         anchors_.clear();
         return {};
-      case YAML_SCALAR_EVENT: return scalar(event);
-      case YAML_ALIAS_EVENT: return alias(event);
-      case YAML_SEQUENCE_START_EVENT: return open(Node::Kind::kList, event, event.data.sequence_start.anchor);
-      case YAML_MAPPING_START_EVENT: return open(Node::Kind::kMap, event, event.data.mapping_start.anchor);
+      case YAML_SCALAR_EVENT:
+        return scalar(event);
+      case YAML_ALIAS_EVENT:
+        return alias(event);
+      case YAML_SEQUENCE_START_EVENT:
+        return open(Node::Kind::kList, event, event.data.sequence_start.anchor);
+      case YAML_MAPPING_START_EVENT:
+        return open(Node::Kind::kMap, event, event.data.mapping_start.anchor);
       case YAML_SEQUENCE_END_EVENT:
-      case YAML_MAPPING_END_EVENT: return close();
-      default: return {};
+      case YAML_MAPPING_END_EVENT:
+        return close();
+      default:
+        return {};
     }
   }
 
@@ -74,7 +82,8 @@ class Builder {
     std::optional<std::string> key;
     Mark key_mark;
     bool merge = false;  // the pending key is an unquoted <<
-    std::unordered_map<std::string, std::pair<size_t, bool>> index;  // key -> its place, and whether a merge put it there
+    std::unordered_map<std::string, std::pair<size_t, bool>>
+        index;  // key -> its place, and whether a merge put it there
   };
 
   Result<void> scalar(const yaml_event_t& event) {
@@ -108,7 +117,8 @@ class Builder {
     }
     nodes_ += found->second.nodes;
     if (nodes_ > kMaxNodes) return error_at(mark, "more than {} values, with what aliases stand for", kMaxNodes);
-    if (open_.size() + found->second.depth > kMaxDepth) return error_at(mark, "nested deeper than {} levels", kMaxDepth);
+    if (open_.size() + found->second.depth > kMaxDepth)
+      return error_at(mark, "nested deeper than {} levels", kMaxDepth);
     return add(found->second.node, {}, false);
   }
 
@@ -222,13 +232,15 @@ class Parser {
 
   // The reader (characters that YAML forbids) knows an offset only.
   std::unexpected<Error> error(std::string_view text, std::string_view file, int first_line) const {
-    Mark mark{static_cast<int>(parser_.problem_mark.line) + first_line, static_cast<int>(parser_.problem_mark.column) + 1};
+    Mark mark{static_cast<int>(parser_.problem_mark.line) + first_line,
+              static_cast<int>(parser_.problem_mark.column) + 1};
     if (parser_.error == YAML_READER_ERROR) {
       const std::string_view before = text.substr(0, parser_.problem_offset);
       mark.line = first_line + static_cast<int>(std::ranges::count(before, '\n'));
       mark.column = static_cast<int>(before.size() - (before.rfind('\n') + 1)) + 1;
     }
-    return fail(ErrorKind::kInvalid, "{}:{}:{}: {}", file, mark.line, mark.column, parser_.problem ? parser_.problem : "not a YAML document");
+    return fail(ErrorKind::kInvalid, "{}:{}:{}: {}", file, mark.line, mark.column,
+                parser_.problem ? parser_.problem : "not a YAML document");
   }
 
  private:

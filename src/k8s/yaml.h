@@ -8,7 +8,8 @@
 #include "base/result.h"
 #include "k8s/meta.h"
 
-// YAML text -> trees with positions, with the values that kubectl would see. For manifest.cc; others use load_manifests().
+// YAML text -> trees with positions, with the values that kubectl would see. For manifest.cc; others use
+// load_manifests().
 namespace carrick::k8s::yaml {
 
 struct Mark {
@@ -18,9 +19,9 @@ struct Mark {
 struct Node {
   enum class Kind { kScalar, kList, kMap } kind = Kind::kScalar;
   Mark mark;
-  json::value scalar;                              // kScalar
-  std::vector<Node> items;                         // kList; kMap: the values
-  std::vector<std::string> keys;                   // kMap: of the items, in the order of the text
+  json::value scalar;             // kScalar
+  std::vector<Node> items;        // kList; kMap: the values
+  std::vector<std::string> keys;  // kMap: of the items, in the order of the text
 
   const Node* find(std::string_view key) const;
 };
@@ -30,9 +31,9 @@ struct Node {
 // JSON cannot say.
 std::optional<json::value> resolve_plain(std::string_view text);
 
-// Every document of a stream. Aliases are expanded and `<<` merged; empty documents are left out. Errors are kInvalid and
-// begin with "<file>:line:column: "; lines count from first_line. Limits: 100 levels, 2,000,000 nodes after expansion of
-// aliases.
+// Every document of a stream. Aliases are expanded and `<<` merged; empty documents are left out. Errors are kInvalid
+// and begin with "<file>:line:column: "; lines count from first_line. Limits: 100 levels, 2,000,000 nodes after
+// expansion of aliases.
 Result<std::vector<Node>> parse(std::string_view text, std::string_view file, int first_line = 1);
 
 json::value to_json(const Node& node);

@@ -63,8 +63,10 @@ std::optional<json::value> parse_float(std::string_view text) {
 std::optional<json::value> resolve_plain(std::string_view text) {
   if (one_of(text, {"", "~", "null", "Null", "NULL"})) return json::value(nullptr);
   if (one_of(text, {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"})) return json::value(true);
-  if (one_of(text, {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"})) return json::value(false);
-  if (one_of(text, {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan", ".NaN", ".NAN"}))
+  if (one_of(text, {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"}))
+    return json::value(false);
+  if (one_of(text,
+             {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", ".nan", ".NaN", ".NAN"}))
     return std::nullopt;
   if (std::string_view("+-.0123456789").find(text[0]) != std::string_view::npos) {
     std::string plain;
