@@ -138,6 +138,41 @@ TEST_F(ApiTest, StrictFieldValidation) {
   EXPECT_THAT(warned.headers, testing::Contains(std::pair<std::string, std::string>{"Warning", "299 - \"unknown field \\\"spec.podSelectr\\\"\""}));
 }
 
+TEST_F(ApiTest, Patches) {
+  constexpr const char* kPath = "/apis/apps/v1/namespaces/default/deployments/d";
+  must(call("POST", "/apis/apps/v1/namespaces/default/deployments",
+            R"({"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i","ports":[{"containerPort":80}]}]}}}})"), 201);
+  const json::object strategic = must(call("PATCH", kPath, R"({"spec":{"template":{"spec":{"containers":[{"name":"c","image":"j"}]}}}})", "application/strategic-merge-patch+json"), 200);
+  EXPECT_EQ(array_at(strategic, "spec.template.spec.containers")->at(0).at("image"), "j");
+  EXPECT_EQ(array_at(strategic, "spec.template.spec.containers")->at(0).at("ports").as_array().size(), 1u);
+  EXPECT_EQ(number_at(strategic, "metadata.generation"), 2);
+  const json::object merged = must(call("PATCH", kPath, R"({"spec":{"replicas":3},"status":{"replicas":9}})", "application/merge-patch+json"), 200);
+  EXPECT_EQ(number_at(merged, "spec.replicas"), 3);
+  EXPECT_EQ(field(merged, "status.replicas"), nullptr);
+  must(call("PATCH", kPath, R"([{"op":"test","path":"/spec/replicas","value":4}])", "application/json-patch+json"), 422);
+  must(call("PATCH", kPath, R"([{"op":"replace","path":"/spec/replicas","value":4}])", "application/json-patch+json"), 200);
+  const json::object status = must(call("PATCH", std::string(kPath) + "/status", R"({"spec":{"replicas":1},"status":{"replicas":9}})", "application/merge-patch+json"), 200);
+  EXPECT_EQ(number_at(status, "spec.replicas"), 4);
+  EXPECT_EQ(number_at(status, "status.replicas"), 9);
+  const json::object scaled = must(call("PATCH", std::string(kPath) + "/scale", R"({"spec":{"replicas":7}})", "application/merge-patch+json"), 200);
+  EXPECT_EQ(text_at(scaled, "kind"), "Scale");
+  EXPECT_EQ(number_at(must(call("GET", kPath), 200), "spec.replicas"), 7);
+  const json::object stale = must(call("PATCH", kPath, R"({"metadata":{"resourceVersion":"1"},"spec":{"replicas":5}})", "application/merge-patch+json"), 409);
+  EXPECT_EQ(text_at(stale, "reason"), "Conflict");
+  must(call("PATCH", kPath, R"({"metadata":{"name":"other"}})", "application/merge-patch+json"), 400);
+  must(call("PATCH", kPath, "{}", "application/apply-patch+yaml"), 415);
+  must(call("PATCH", kPath, "{}", "application/json"), 415);
+  must(call("PATCH", kPath, "[]", "application/merge-patch+json"), 400);
+  must(call("PATCH", std::string(kPath) + "x", "{}", "application/merge-patch+json"), 404);
+}
+
+TEST_F(ApiTest, AStrictPatchAnswersOnlyForWhatItBrings) {
+  constexpr const char* kPath = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies";
+  must(call("POST", std::string(kPath) + "?fieldValidation=Ignore", R"({"metadata":{"name":"p"},"spec":{"podSelector":{},"old":1}})"), 201);
+  must(call("PATCH", std::string(kPath) + "/p?fieldValidation=Strict", R"({"metadata":{"labels":{"a":"b"}}})", "application/merge-patch+json"), 200);
+  must(call("PATCH", std::string(kPath) + "/p?fieldValidation=Strict", R"({"spec":{"new":1}})", "application/merge-patch+json"), 400);
+}
+
 TEST_F(ApiTest, ListsBySelectors) {
   make_map("a", R"({"app":"web"})");
   make_map("b", R"({"app":"db"})");

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "apiserver/api.h"
 #include "apiserver/patching.h"
 
@@ -5,13 +7,16 @@ namespace carrick::apiserver {
 namespace {
 
 // What to do about fields that are given twice or that the kind does not have (fieldValidation=Strict|Warn|Ignore).
-StatusOr<> validate_fields(const Query& query, const k8s::ResourceType& type, const Body& body, Response& response) {
+// `stored`: what was accepted before is not at fault now.
+StatusOr<> validate_fields(const Query& query, const k8s::ResourceType& type, const Body& body, Response& response, const json::object* stored = nullptr) {
   const std::string_view mode = query.get("fieldValidation");
   if (mode == "Ignore") return {};
   if (!mode.empty() && mode != "Strict" && mode != "Warn") return std::unexpected(bad_request(fmt::format("fieldValidation: Unsupported value: \"{}\": supported values: \"Ignore\", \"Strict\", \"Warn\"", mode)));
   std::vector<std::string> findings;
   for (const std::string& path : body.duplicates) findings.push_back(fmt::format("duplicate field \"{}\"", path));
-  for (std::string& sentence : k8s::unknown_fields(type, body.document)) findings.push_back(std::move(sentence));
+  const std::vector<std::string> before = stored ? k8s::unknown_fields(type, *stored) : std::vector<std::string>{};
+  for (std::string& sentence : k8s::unknown_fields(type, body.document))
+    if (std::ranges::find(before, sentence) == before.end()) findings.push_back(std::move(sentence));
   if (mode != "Strict") {
     for (const std::string& finding : findings) {
       std::string escaped;
@@ -127,8 +132,7 @@ StatusOr<Response> Api::patch(const Request& request, const Route& route) {
   if (!patched) return std::unexpected(patched.error());
   if (auto checked = check_kind(*route.type, *patched); !checked) return std::unexpected(checked.error());
   Response noted;
-  // Only what the patch brings in can be at fault: the stored object was accepted before.
-  if (auto checked = validate_fields(request.target.query, *route.type, {*patched, {}}, noted); !checked) return std::unexpected(checked.error());
+  if (auto checked = validate_fields(request.target.query, *route.type, {*patched, {}}, noted, &old->document); !checked) return std::unexpected(checked.error());
   auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(*patched), part_of(route), *dry_run);
   if (!record) return std::unexpected(record.error());
   Response response = object_response(200, *form, *route.type, *record);

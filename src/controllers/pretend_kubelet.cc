@@ -84,6 +84,14 @@ Result<void> PretendKubelet::start(const Document& pod) {
   const Time time = parse_timestamp(now).value_or(Time{});
   for (const char* type : {"Initialized", "ContainersReady", "Ready"}) set_condition(conditions, type, is_ready, "", "", time);
   status["conditions"] = std::move(conditions);
+  json::array containers;
+  if (const auto* specs = array_at(*pod, {"spec", "containers"}))
+    for (const json::value& spec : *specs) {
+      json::object state;
+      state[phase_now == "Running" ? "running" : "terminated"] = phase_now == "Running" ? json::object{{"startedAt", now}} : json::object{{"exitCode", phase_now == "Failed" ? 1 : 0}, {"reason", phase_now == "Failed" ? "Error" : "Completed"}};
+      containers.push_back(json::object{{"name", spec.at("name")}, {"image", spec.at("image")}, {"ready", is_ready}, {"started", is_ready}, {"restartCount", 0}, {"state", std::move(state)}});
+    }
+  status["containerStatuses"] = std::move(containers);
   if (!status.contains("startTime")) status["startTime"] = now;
   return write_status(cluster_, k8s::resource<k8s::Pod>(), pod, std::move(status));
 }
