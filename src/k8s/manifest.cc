@@ -227,10 +227,11 @@ Result<std::vector<ManifestObject>> parse_documents(std::string_view text, std::
   const bool is_json = !parts.empty();
   if (!is_json) parts = {content};
   int line = 1;
-  const char* counted = content.data();
+  size_t counted = 0;
   for (std::string_view part : parts) {
-    line += static_cast<int>(std::count(counted, part.data(), '\n'));
-    counted = part.data();
+    const auto start = static_cast<size_t>(part.begin() - content.begin());
+    line += static_cast<int>(std::ranges::count(content.substr(counted, start - counted), '\n'));
+    counted = start;
     const std::string plain = is_json ? without_surrogates(part) : std::string();
     for (const yaml::Node& node : TRY(yaml::parse(is_json ? plain : part, shown_name(file), line)))
       TRY_VOID(collector.add(node));
