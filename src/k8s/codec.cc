@@ -89,7 +89,7 @@ class Reader {
   template <std::signed_integral Int>
   bool read(const json::value& from, Int& to, const Path& path) {
     if (!is_integer(from)) return refuse(from, "an integer", path);
-    const int64_t number = from.is_int64() ? from.get_int64() : static_cast<int64_t>(from.get_double());
+    const int64_t number = from.is_double() ? static_cast<int64_t>(from.get_double()) : from.to_number<int64_t>();
     if (number < std::numeric_limits<Int>::min() || number > std::numeric_limits<Int>::max())
       return refuse(from, "an integer of 32 bits", path);
     to = static_cast<Int>(number);
@@ -228,7 +228,8 @@ json::object write(const T& from) {
 }  // namespace
 
 bool is_integer(const json::value& value) {
-  if (!value.is_double()) return value.is_int64();
+  // A number that our own code put in may be unsigned; what is parsed is that only above INT64_MAX.
+  if (!value.is_double()) return value.is_int64() || (value.is_uint64() && value.get_uint64() <= INT64_MAX);
   return std::abs(value.get_double()) < 1e15 && std::trunc(value.get_double()) == value.get_double();
 }
 
