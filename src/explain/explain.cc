@@ -1,0 +1,265 @@
+#include "explain/explain.h"
+
+#include <algorithm>
+
+#include "explain/judge.h"
+#include "explain/names.h"
+
+namespace carrick::explain {
+namespace {
+
+constexpr uint16_t kDnsPort = 53;
+
+class Explainer {
+ public:
+  Explainer(const World& world, const Question& question) : judge_(world), world_(world), q_(question), port_{q_.port, q_.protocol} {
+    out_.question = question;
+  }
+
+  Answer run() {
+    if (q_.from.kind == Party::Kind::kPod) {
+      source_pod_ = judge_.pod(q_.from.object);
+      if (!source_pod_) return finish_early(Verdict::kDeny, "name", fmt::format("{} has no network: it is not running on a node", q_.from.str()), {});
+      node_ = source_pod_->node;
+    } else {
+      find_entry();
+    }
+    if (node_.empty()) return finish_early(Verdict::kDeny, "route", "the cluster has no nodes", {});
+    if (aim()) finish();
+    return std::move(out_);
+  }
+
+ private:
+  Answer finish_early(Verdict verdict, const char* stage, std::string sentence, std::vector<desired::Owner> owners) {
+    out_.verdict = verdict;
+    out_.sentence = sentence;
+    out_.decisions.push_back({stage, false, std::move(sentence), std::move(owners), {}, {}});
+    return std::move(out_);
+  }
+
+  // A client outside the cluster enters by the node that has the address, else by the first node; a node is where it is.
+  void find_entry() {
+    outside_ = true;
+    if (const auto* node = judge_.node_at(q_.from.address)) {
+      node_ = *node;
+      outside_ = false;
+    } else if (const auto* target = q_.to.kind == Party::Kind::kAddress ? judge_.node_at(q_.to.address) : nullptr) {
+      node_ = *target;
+    } else if (const auto* place = q_.to.kind == Party::Kind::kPod ? judge_.pod(q_.to.object) : nullptr) {
+      node_ = place->node;
+    } else if (!world_.tables.empty()) {
+      node_ = world_.tables.begin()->first;
+    }
+  }
+
+  const desired::Tables& tables() const { return *judge_.tables(node_); }
+
+  // The addresses that the question means; a path for each endpoint behind each.
+  bool aim() {
+    switch (q_.to.kind) {
+      case Party::Kind::kPod: return aim_pod();
+      case Party::Kind::kService: return aim_service();
+      case Party::Kind::kName: return aim_name();
+      case Party::Kind::kAddress: add_address(q_.to.address); return true;
+    }
+    return true;
+  }
+
+  bool usable(const net::IpAddress& address) const {
+    if (!of_family(address, q_.family)) return false;
+    if (!source_pod_) return address.is_v4() == q_.from.address.is_v4();
+    return std::ranges::any_of(source_pod_->addresses, [&](const auto& own) { return own.is_v4() == address.is_v4(); });
+  }
+
+  // One address of those: the question's family, else IPv4 where both ends have it.
+  void add_first(std::vector<net::IpAddress> addresses, bool all) {
+    std::erase_if(addresses, [&](const auto& a) { return !usable(a); });
+    if (q_.family == Family::kAny && std::ranges::any_of(addresses, [](const auto& a) { return a.is_v4(); }))
+      std::erase_if(addresses, [](const auto& a) { return !a.is_v4(); });
+    if (!all && addresses.size() > 1) addresses.resize(1);
+    for (const auto& address : addresses) add_address(address);
+  }
+
+  bool aim_pod() {
+    const auto* place = judge_.pod(q_.to.object);
+    if (!place) return finish_early(Verdict::kDeny, "route", fmt::format("{} has no network: it is not running on a node", q_.to.str()), {}), false;
+    add_first(place->addresses, false);
+    return no_family();
+  }
+
+  bool aim_service() {
+    auto service = world_.snapshot->services.find(q_.to.object);
+    if (service == world_.snapshot->services.end())
+      return finish_early(Verdict::kRefuse, "service", fmt::format("there is no Service {}", q_.to.object.str()), {}), false;
+    auto zone = fmt::format("{}.{}.svc", q_.to.object.name, q_.to.object.namespace_);
+    auto row = tables().names.names.find(zone);
+    if (row == tables().names.names.end() || !row->second.cname.empty()) {
+      std::string why = row == tables().names.names.end() ? "has no ready endpoint, so its name does not exist" : "is an alias of " + row->second.cname + ", outside the cluster";
+      return finish_early(Verdict::kRefuse, "service", fmt::format("Service {} {}", q_.to.object.str(), why), {{"Service", q_.to.object.namespace_, q_.to.object.name, {}}}), false;
+    }
+    add_first(row->second.addresses, service->second->spec.clusterIP == "None");
+    return no_family();
+  }
+
+  bool no_family() {
+    if (out_.paths.empty() && out_.decisions.empty())
+      return finish_early(Verdict::kRefuse, "route", fmt::format("{} and {} have no address family in common", q_.from.str(), q_.to.str()), {}), false;
+    return true;
+  }
+
+  bool aim_name() {
+    const std::string home = q_.from.kind == Party::Kind::kPod ? q_.from.object.namespace_ : "default";
+    if (source_pod_ && !source_pod_->host_network && !ask_dns()) return false;
+    Lookup found = look_up(tables().names, q_.to.name, home);
+    if (!found.found)
+      return finish_early(Verdict::kRefuse, "name", fmt::format("the name {} does not exist (asked from namespace {})", q_.to.name, home), {}), false;
+    if (!found.outside.empty()) {
+      out_.decisions.push_back({"name", true, fmt::format("{} is answered by a DNS server outside the cluster; ask again with its address", found.outside), owners_of(found), {}, {}});
+      out_.sentence = fmt::format("{} leads outside the cluster, to {}: which address that is, Carrick does not know", q_.to.name, found.outside);
+      return false;
+    }
+    if (found.addresses.empty())
+      return finish_early(Verdict::kRefuse, "name", fmt::format("the name {} exists, without an address", q_.to.name), owners_of(found)), false;
+    out_.decisions.push_back({"name", true, fmt::format("{} is {}.{}", q_.to.name, found.full_name, tables().names.zone), owners_of(found), {}, {}});
+    add_first(found.addresses, true);
+    return true;
+  }
+
+  static std::vector<desired::Owner> owners_of(const Lookup& found) {
+    return found.owner.kind.empty() ? std::vector<desired::Owner>() : std::vector<desired::Owner>{found.owner};
+  }
+
+  // A policy that forbids DNS makes every name fail: said before anything else.
+  bool ask_dns() {
+    for (const auto& server : world_.views.at(node_).dns_addresses) {
+      const auto* own = source_pod_->address(server.is_v4() ? Family::kV4 : Family::kV6);
+      if (!own) continue;
+      std::vector<Decision> steps;
+      Connection ask{*own, source_pod_, {server, kDnsPort}, net::Protocol::kUdp, {}, {}};
+      Outcome outcome = judge_connection(judge_, ask, &steps);
+      if (outcome.verdict == Verdict::kAllow) return true;
+      Decision decision = steps.back();
+      decision.stage = "name";
+      out_.verdict = outcome.verdict;
+      out_.sentence = fmt::format("{} cannot ask DNS, so it never learns where {} is", q_.from.str(), q_.to.name);
+      decision.sentence = "asking DNS (53/udp): " + decision.sentence;
+      out_.decisions.push_back(std::move(decision));
+      return false;
+    }
+    return true;
+  }
+
+  void add_address(const net::IpAddress& address) {
+    auto scope = outside_ ? desired::FrontendScope::kExternal : desired::FrontendScope::kInternal;
+    const auto* row = judge_.frontend(tables(), address, port_, scope);
+    // Another node's NodePort is translated there, as traffic from outside (SVC-D8).
+    const auto* other = judge_.node_at(address);
+    std::string translating = node_;
+    if (!row && other && *other != node_) {
+      row = judge_.frontend(*judge_.tables(*other), address, port_, desired::FrontendScope::kExternal);
+      translating = *other;
+    }
+    if (!row) return add_path({address, q_.port}, {});
+    add_service(*row, address, translating);
+  }
+
+  void add_service(const desired::FrontendRow& row, const net::IpAddress& address, const std::string& translating) {
+    Decision decision{"service", true, {}, {row.owner}, {}, {}};
+    std::string name = fmt::format("{} ({})", row.owner.str(), net::SocketAddress{address, q_.port}.str());
+    if (!row.source_ranges.empty() && !allowed_source(row)) {
+      refuse_service(row, decision, Verdict::kDeny, name + ": the client is not in loadBalancerSourceRanges");
+      return;
+    }
+    if (row.backends.empty()) {
+      refuse_service(row, decision, row.drop_when_empty ? Verdict::kDeny : Verdict::kRefuse,
+                     row.drop_when_empty ? name + " has endpoints, but none on node " + translating + ", and its traffic policy is Local"
+                                         : name + " has no ready endpoint; the client is refused at once");
+      return;
+    }
+    std::vector<std::string> targets;
+    for (const auto& backend : row.backends) targets.push_back(fmt::format("{} {}", who(judge_, backend.address), backend.port));
+    decision.sentence = fmt::format("{} leads to {} of {}", name, row.backends.size() == 1 ? "the endpoint" : fmt::format("one of {} endpoints", row.backends.size()),
+                                    row.owner.namespace_ + "/" + row.owner.name);
+    out_.decisions.push_back(std::move(decision));
+    for (const auto& backend : row.backends) {
+      net::IpAddress seen_as;
+      if (row.snat && backend.node_name != translating)
+        for (const auto& own : world_.views.at(translating).addresses)
+          if (own.is_v4() == backend.address.is_v4()) seen_as = own;
+      add_path({backend.address, backend.port}, seen_as);
+    }
+  }
+
+  void refuse_service(const desired::FrontendRow&, Decision decision, Verdict verdict, std::string sentence) {
+    decision.passed = false;
+    decision.sentence = sentence;
+    if (out_.verdict == Verdict::kAllow) out_.verdict = verdict;
+    out_.sentence = std::move(sentence);
+    out_.decisions.push_back(std::move(decision));
+  }
+
+  bool allowed_source(const desired::FrontendRow& row) const {
+    return std::ranges::any_of(row.source_ranges, [&](const auto& range) { return range.contains(source_of(range.is_v4())); });
+  }
+
+  net::IpAddress source_of(bool v4) const {
+    if (!source_pod_) return q_.from.address;
+    const auto* own = source_pod_->address(v4 ? Family::kV4 : Family::kV6);
+    return own ? *own : net::IpAddress();
+  }
+
+  void add_path(net::SocketAddress target, const net::IpAddress& seen_as) {
+    Path path;
+    path.target = target;
+    path.target_name = who(judge_, target.address);
+    Connection connection{source_of(target.address.is_v4()), source_pod_, target, q_.protocol, seen_as, node_};
+    path.verdict = judge_connection(judge_, connection, &path.decisions).verdict;
+    out_.paths.push_back(std::move(path));
+  }
+
+  void finish() {
+    if (out_.paths.empty()) return;
+    std::set<Verdict> seen;
+    for (const auto& path : out_.paths) seen.insert(path.verdict);
+    out_.mixed = seen.size() > 1;
+    out_.verdict = seen.contains(Verdict::kDeny) ? Verdict::kDeny : seen.contains(Verdict::kRefuse) ? Verdict::kRefuse : Verdict::kAllow;
+    std::string what = fmt::format("{} on {}", q_.to.str(), port_text(port_));
+    if (out_.mixed) {
+      auto good = std::ranges::count_if(out_.paths, [](const Path& path) { return path.verdict == Verdict::kAllow; });
+      out_.sentence = fmt::format("{} reaches {} by {} of {} endpoints only", q_.from.str(), what, good, out_.paths.size());
+      return;
+    }
+    if (out_.verdict == Verdict::kAllow) {
+      out_.sentence = fmt::format("{} reaches {}", q_.from.str(), what);
+      return;
+    }
+    const auto& last = out_.paths.front().decisions.back();
+    const char* end = out_.verdict == Verdict::kDeny ? "the client times out" : "the client is refused at once";
+    out_.sentence = fmt::format("{} does not reach {}: {} ({}: {})", q_.from.str(), what, end, last.stage, last.sentence);
+  }
+
+  Judge judge_;
+  const World& world_;
+  const Question& q_;
+  desired::Listener port_;
+  const PodPlace* source_pod_ = nullptr;
+  std::string node_;  // where the packet is first looked at
+  bool outside_ = false;
+  Answer out_;
+};
+
+}  // namespace
+
+std::string Party::str() const {
+  switch (kind) {
+    case Kind::kPod: return object.str();
+    case Kind::kService: return object.namespace_ + "/svc/" + object.name;
+    case Kind::kName: return name;
+    case Kind::kAddress: return address.str();
+  }
+  return {};
+}
+
+Answer explain(const World& world, const Question& question) { return Explainer(world, question).run(); }
+
+}  // namespace carrick::explain
