@@ -283,7 +283,7 @@ class ServiceAllocator::Filling {
         return;
       }
       if (shared != 0 && protocols.insert(protocol_of(port)).second) {
-        port["nodePort"] = shared;
+        port["nodePort"] = int64_t{shared};
         return;
       }
       const auto free = allocator_.free_port(taken);
@@ -291,7 +291,7 @@ class ServiceAllocator::Filling {
       taken.insert(*free);
       shared = *free;
       protocols.insert(protocol_of(port));
-      port["nodePort"] = *free;
+      port["nodePort"] = int64_t{*free};
     });
   }
 
@@ -335,7 +335,7 @@ class ServiceAllocator::Filling {
     each_port(service_, [&](json::object& port, size_t) { taken.insert(static_cast<uint16_t>(number_at(port, "nodePort"))); });
     const auto free = allocator_.free_port(taken);
     if (!free) return error("spec.healthCheckNodePort", "0: failed to allocate a nodePort: range is full");
-    spec_["healthCheckNodePort"] = *free;
+    spec_["healthCheckNodePort"] = int64_t{*free};
   }
 
   const ServiceAllocator& allocator_;
