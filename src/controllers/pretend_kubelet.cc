@@ -66,6 +66,22 @@ std::vector<net::IpAddress> PretendKubelet::addresses(const Document& pod) {
   return addresses;
 }
 
+namespace {
+
+json::array container_statuses(const json::object& pod, bool is_ready, const std::string& since) {
+  json::array statuses;
+  const auto* containers = array_at(pod, {"spec", "containers"});
+  for (size_t i = 0; containers && i < containers->size(); ++i) {
+    const auto& container = (*containers)[i].as_object();
+    json::object status{{"name", text_at(container, {"name"})}, {"image", text_at(container, {"image"})}, {"imageID", ""}, {"ready", is_ready}, {"restartCount", 0}};
+    if (is_ready) status["state"] = json::object{{"running", json::object{{"startedAt", since}}}};
+    statuses.push_back(std::move(status));
+  }
+  return statuses;
+}
+
+}  // namespace
+
 Result<void> PretendKubelet::start(const Document& pod) {
   const std::string name(text_at(*pod, {"metadata", "name"}));
   const auto ips = addresses(pod);
@@ -93,6 +109,7 @@ Result<void> PretendKubelet::start(const Document& pod) {
     }
   status["containerStatuses"] = std::move(containers);
   if (!status.contains("startTime")) status["startTime"] = now;
+  status["containerStatuses"] = container_statuses(*pod, is_ready, now);
   return write_status(cluster_, k8s::resource<k8s::Pod>(), pod, std::move(status));
 }
 

@@ -35,7 +35,8 @@ Result<Revision> ensure_revision(Desk& desk, const PodOwner& owner, const json::
   if (found == own.end()) {
     json::object made = new_document(revisions(), owner.metadata.namespace_, revision.name);
     auto& metadata = made["metadata"].as_object();
-    set_labels(metadata, owner.metadata.labels);
+    // kubectl finds the history of a workload by its selector, so a revision bears the labels of the pods.
+    if (const auto* labels = object_at(pod_template, {"metadata", "labels"})) metadata["labels"] = *labels;
     set_labels(metadata, {{"controller-revision-hash", hash}});
     metadata["ownerReferences"] = json::array{owner_reference(owner.type, owner.metadata)};
     pod_template["$patch"] = "replace";  // kubectl's undo applies `data` as a strategic merge patch

@@ -98,7 +98,9 @@ TEST(StatefulSet, UpdatesFromTheTopDownToThePartition) {
   EXPECT_THAT(images(world), ElementsAre(std::pair("db-0", "db:2"), std::pair("db-1", "db:2"), std::pair("db-2", "db:2")));
   const auto status = world.status<k8s::StatefulSet>({"default", "db"});
   EXPECT_EQ(text_at(status, {"currentRevision"}), text_at(status, {"updateRevision"}));
-  EXPECT_THAT(world.cluster.list(*k8s::find_by_kind("apps/v1", "ControllerRevision")), SizeIs(2));
+  const auto revisions = world.cluster.list(*k8s::find_by_kind("apps/v1", "ControllerRevision"));
+  ASSERT_THAT(revisions, SizeIs(2));
+  for (const auto& revision : revisions) EXPECT_EQ(text_at(*revision, {"metadata", "labels", "app"}), "db") << "kubectl finds them by the selector";
 }
 
 constexpr const char* kDaemonSet = R"({"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"ds","namespace":"default"},
