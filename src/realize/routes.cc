@@ -16,9 +16,10 @@ std::optional<net::IpAddress> own_address(const RouteConfig& config, bool v4) {
   return found == config.addresses.end() ? std::nullopt : std::optional(*found);
 }
 
-bool is_ours(const kernel::Route& route) {
-  return route.protocol == kernel::kRouteProtocol && route.destination.length() < 128;  // host routes belong to pods' wires
-}
+// Not kernel::kRouteProtocol: that marks routes of pods' wires and of whoever built the node, which are not ours to prune.
+constexpr uint8_t kPodCidrProtocol = kernel::kRouteProtocol + 1;
+
+bool is_ours(const kernel::Route& route) { return route.protocol == kPodCidrProtocol; }
 
 }  // namespace
 
@@ -26,7 +27,7 @@ Result<RouteStatus> RouteTarget::apply(const desired::RouteTable& table, const R
   RouteStatus status;
   std::vector<kernel::Route> wanted;
   for (const auto& [cidr, row] : table) {
-    kernel::Route route{.destination = cidr, .prefsrc = own_address(config, cidr.is_v4())};
+    kernel::Route route{.destination = cidr, .prefsrc = own_address(config, cidr.is_v4()), .protocol = kPodCidrProtocol};
     if (config.overlay_ifindex) {
       route.ifindex = config.overlay_ifindex;
       route.via = overlay_gateway(cidr.is_v4());
