@@ -44,4 +44,14 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
   return outcome;
 }
 
+Result<void> make_directories(const std::string& path, unsigned mode) {
+  if (path.empty() || mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return {};
+  if (errno != ENOENT) return fail_errno(errno, fmt::format("create {}", path));
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos || slash == 0) return fail_errno(ENOENT, fmt::format("create {}", path));
+  TRY_VOID(make_directories(path.substr(0, slash), mode));
+  if (mkdir(path.c_str(), mode) < 0 && errno != EEXIST) return fail_errno(errno, fmt::format("create {}", path));
+  return {};
+}
+
 }  // namespace carrick

@@ -14,4 +14,7 @@ Result<std::string> read_file(const std::string& path);
 // disk.
 Result<void> write_file_atomically(const std::string& path, std::string_view content, unsigned mode);
 
+// The directory and every missing one above it, each made with `mode`; what exists is left as it is.
+Result<void> make_directories(const std::string& path, unsigned mode);
+
 }  // namespace carrick

@@ -1,10 +1,8 @@
 #include "cni/attachments.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 
+#include "base/file.h"
 #include "base/log.h"
 
 namespace carrick::cni {
@@ -78,8 +76,7 @@ CniError to_cni(const Error& error) {
 }
 
 Result<Attachments> Attachments::open(Options options) {
-  if (mkdir(options.state_dir.c_str(), 0700) < 0 && errno != EEXIST)
-    return fail_errno(errno, fmt::format("create {}", options.state_dir));
+  TRY_VOID(make_directories(options.state_dir, 0700));
   auto pool = TRY(ipam::Pool::open(options.state_dir + "/ipam.json", options.boot_id));
   auto store = TRY(Store::open(options.state_dir + "/attachments", options.boot_id));
   auto plumber = TRY(Plumber::open(*options.network));

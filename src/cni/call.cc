@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <cctype>
+#include <cmath>
 #include <cstring>
 #include <iterator>
 
@@ -65,6 +66,15 @@ bool is_name(std::string_view text) {
 bool is_ifname(std::string_view text) {
   if (text.empty() || text.size() > 15 || text == "." || text == "..") return false;
   return std::ranges::none_of(text, [](unsigned char c) { return c == '/' || c == ':' || c <= ' ' || c == 0x7f; });
+}
+
+// JSON has numbers that no double holds; the parser makes them infinite, and they could not be handed on.
+bool is_finite(const json::value& value) {
+  if (const double* number = value.if_double()) return std::isfinite(*number);
+  if (const json::array* list = value.if_array()) return std::ranges::all_of(*list, is_finite);
+  if (const json::object* object = value.if_object())
+    return std::ranges::all_of(*object, [](const json::key_value_pair& member) { return is_finite(member.value()); });
+  return true;
 }
 
 int number_of(std::string_view& text) {
@@ -131,6 +141,7 @@ CniResultOf<NetConf> parse_netconf(std::string_view text) {
   json::value document = json::parse(json::string_view(text.data(), text.size()), error, {}, options);
   if (error) return fail(kDecodingFailure, "error unmarshall network config: " + error.message());
   if (!document.is_object()) return fail(kDecodingFailure, "error unmarshall network config: not a JSON object");
+  if (!is_finite(document)) return fail(kDecodingFailure, "error unmarshall network config: a number is out of range");
   NetConf conf;
   conf.document = std::move(document.as_object());
   auto read_text = [&](const char* key, std::string& out) -> CniResultOf<> {

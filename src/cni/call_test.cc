@@ -47,6 +47,8 @@ TEST(Call, NetConf) {
   EXPECT_EQ(parse_netconf(R"({"name":"-n"})").error().code, kBadConfig);
   EXPECT_EQ(parse_netconf("").error().code, kDecodingFailure);
   EXPECT_EQ(parse_netconf("{} x").error().code, kDecodingFailure);
+  EXPECT_EQ(parse_netconf(R"({"name":"n","a":[{"b":1e400}]})").error().code, kDecodingFailure)
+      << "it could not be handed on to the agent";
 }
 
 TEST(Call, ContainerIdsAndInterfaceNames) {

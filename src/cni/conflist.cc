@@ -1,6 +1,5 @@
 #include "cni/conflist.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -22,8 +21,7 @@ std::string conflist(const ConflistOptions& options) {
 }
 
 Result<void> install_conflist(const std::string& directory, const ConflistOptions& options) {
-  if (mkdir(directory.c_str(), 0755) < 0 && errno != EEXIST)
-    return fail_errno(errno, fmt::format("create {}", directory));
+  TRY_VOID(make_directories(directory, 0755));
   return write_file_atomically(directory + "/" + kConflistFile, conflist(options), 0644);
 }
 

@@ -120,8 +120,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
 Result<void> Server::Impl::listen() {
   std::filesystem::path folder = std::filesystem::path(options.socket).parent_path();
-  if (!folder.empty() && mkdir(folder.c_str(), 0700) < 0 && errno != EEXIST)
-    return fail_errno(errno, fmt::format("create {}", folder.string()));
+  TRY_VOID(make_directories(folder.string(), 0700));
   error_code error;
   Stream::endpoint endpoint;
   try {
