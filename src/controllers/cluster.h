@@ -19,7 +19,7 @@ struct ObjectEvent {
 
 struct DeleteOptions {
   std::optional<int64_t> grace_period_seconds;
-  std::string propagation;  // Background, Foreground, Orphan; empty = Background
+  std::string propagation;            // Background, Foreground, Orphan; empty = Background
   std::string uid, resource_version;  // preconditions; empty = none
 };
 
@@ -42,7 +42,8 @@ class Cluster {
   // Optimistic lock when metadata.resourceVersion is set. kConflict when it is stale.
   virtual Result<Document> update(const k8s::ResourceType& type, k8s::json::object document) = 0;
   virtual Result<Document> update_status(const k8s::ResourceType& type, k8s::json::object document) = 0;
-  virtual Result<void> remove(const k8s::ResourceType& type, const k8s::NamespacedName& key, const DeleteOptions& options = {}) = 0;
+  virtual Result<void> remove(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                              const DeleteOptions& options = {}) = 0;
   // Called after each committed change, in order, before the writing call returns (so that a controller that wrote sees
   // its own write). Must not write from inside the callback: note the key, write later.
   virtual void subscribe(std::function<void(const ObjectEvent&)> callback) = 0;

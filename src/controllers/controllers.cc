@@ -42,7 +42,10 @@ struct Controllers::Core : std::enable_shared_from_this<Controllers::Core> {
   size_t steps = 0;
 
   Core(Cluster& c, Options o)
-      : cluster(c), options(std::move(o)), events(cluster, options.record_events, options.now), desk{cluster, mirror, options, events} {
+      : cluster(c),
+        options(std::move(o)),
+        events(cluster, options.record_events, options.now),
+        desk{cluster, mirror, options, events} {
     add<NamespaceController>();
     add<SystemServices>();
     add<NodeIpam>();
@@ -138,7 +141,8 @@ struct Controllers::Core : std::enable_shared_from_this<Controllers::Core> {
     const auto due = next_due();
     if (!due || !options.after || (timer && *timer <= *due)) return;
     timer = due;
-    const auto wait = std::max(std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(*due - options.now()));
+    const auto wait =
+        std::max(std::chrono::milliseconds(1), std::chrono::ceil<std::chrono::milliseconds>(*due - options.now()));
     options.after(wait, [weak = weak_from_this()] {
       auto core = weak.lock();
       if (!core) return;
@@ -159,7 +163,8 @@ Options lab_defaults() {
   return options;
 }
 
-Controllers::Controllers(Cluster& cluster, Options options) : core_(std::make_shared<Core>(cluster, std::move(options))) {}
+Controllers::Controllers(Cluster& cluster, Options options)
+    : core_(std::make_shared<Core>(cluster, std::move(options))) {}
 Controllers::~Controllers() = default;
 
 Result<void> Controllers::start() {

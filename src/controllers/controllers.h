@@ -49,7 +49,8 @@ class Controllers {
 
   // Reads everything there is, subscribes and begins. kInvalid: the CIDRs of the options overlap (IPAM-5).
   Result<void> start();
-  // Works until nothing is left that is due now; returns the number of reconciles. `limit` ends a defect's endless loop.
+  // Works until nothing is left that is due now; returns the number of reconciles. `limit` ends a defect's endless
+  // loop.
   size_t run_until_idle(size_t limit = 10'000'000);
   // When something waits for its time (back-off, minReadySeconds): the earliest.
   std::optional<std::chrono::system_clock::time_point> next_due() const;

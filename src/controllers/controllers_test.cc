@@ -10,7 +10,8 @@ namespace {
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr const char* kDeployment = R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},
+constexpr const char* kDeployment =
+    R"({"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"default"},
   "spec":{"replicas":4,"selector":{"matchLabels":{"app":"web"}},
     "template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"web:1","ports":[{"name":"http","containerPort":8080}]}],
       "volumes":[{"name":"v","emptyDir":{}}]}}}})";
@@ -89,7 +90,12 @@ TEST(Deployment, MakesPodsWithAllThatItsTemplateSays) {
 
 void set_image(World& world, std::string_view image) {
   world.edit<k8s::Deployment>({"default", "web"}, [&](json::object& document) {
-    document["spec"].as_object()["template"].as_object()["spec"].as_object()["containers"].as_array()[0].as_object()["image"] = image;
+    document["spec"]
+        .as_object()["template"]
+        .as_object()["spec"]
+        .as_object()["containers"]
+        .as_array()[0]
+        .as_object()["image"] = image;
   });
 }
 
@@ -133,7 +139,8 @@ TEST(Deployment, ABrokenTemplateLeavesTheOldPodsAndSaysSoAfterItsDeadline) {
   EXPECT_EQ(condition(world.status<k8s::Deployment>({"default", "web"}), "Progressing"), "True/ReplicaSetUpdated");
   EXPECT_EQ(condition(world.status<k8s::Deployment>({"default", "web"}), "Available"), "True/MinimumReplicasAvailable");
   world.advance(std::chrono::seconds(601));
-  EXPECT_EQ(condition(world.status<k8s::Deployment>({"default", "web"}), "Progressing"), "False/ProgressDeadlineExceeded");
+  EXPECT_EQ(condition(world.status<k8s::Deployment>({"default", "web"}), "Progressing"),
+            "False/ProgressDeadlineExceeded");
 }
 
 TEST(Deployment, RecreateStartsNothingBeforeTheLastOldPodHasEnded) {
@@ -202,17 +209,21 @@ TEST(Deployment, DeletionTakesReplicaSetsAndPodsWithIt) {
   }
 }
 
-constexpr const char* kReplicaSet = R"({"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"rs","namespace":"default"},
+constexpr const char* kReplicaSet =
+    R"({"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"rs","namespace":"default"},
   "spec":{"replicas":3,"selector":{"matchLabels":{"app":"rs"}},"template":{"metadata":{"labels":{"app":"rs"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}})";
 
 TEST(ReplicaSet, AdoptsMatchingPodsAndLetsOthersGo) {
   World world;
-  world.make(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"loner","namespace":"default","labels":{"app":"rs"}},"spec":{"containers":[{"name":"c","image":"i"}]}})");
+  world.make(
+      R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"loner","namespace":"default","labels":{"app":"rs"}},"spec":{"containers":[{"name":"c","image":"i"}]}})");
   world.make(kReplicaSet);
   world.settle();
   ASSERT_THAT(world.all<k8s::Pod>("default"), SizeIs(3));
   EXPECT_THAT(world.get<k8s::Pod>({"default", "loner"})->metadata.ownerReferences, SizeIs(1));
-  world.edit<k8s::Pod>({"default", "loner"}, [](json::object& pod) { pod["metadata"].as_object()["labels"] = json::object{{"app", "other"}}; });
+  world.edit<k8s::Pod>({"default", "loner"}, [](json::object& pod) {
+    pod["metadata"].as_object()["labels"] = json::object{{"app", "other"}};
+  });
   world.settle();
   EXPECT_THAT(world.all<k8s::Pod>("default"), SizeIs(4));
   EXPECT_THAT(world.get<k8s::Pod>({"default", "loner"})->metadata.ownerReferences, IsEmpty());
@@ -246,10 +257,11 @@ TEST(ReplicaSet, AvailabilityWaitsForMinReadySeconds) {
 }
 
 TEST(ReplicaSet, AFailureToMakePodsIsACondition) {
-  World world(3, World::quiet_options(), [](const k8s::ResourceType& type, json::object&, const json::object*) -> Result<void> {
-    if (type.kind == "Pod") return fail(ErrorKind::kForbidden, "pods are not welcome here");
-    return {};
-  });
+  World world(3, World::quiet_options(),
+              [](const k8s::ResourceType& type, json::object&, const json::object*) -> Result<void> {
+                if (type.kind == "Pod") return fail(ErrorKind::kForbidden, "pods are not welcome here");
+                return {};
+              });
   world.make(kReplicaSet);
   world.settle();
   EXPECT_EQ(condition(world.status<k8s::ReplicaSet>({"default", "rs"}), "ReplicaFailure"), "True/FailedCreate");
@@ -275,7 +287,10 @@ TEST(GarbageCollector, OneOfTwoOwnersLeft) {
   json::object child_document = new_document(k8s::resource<k8s::ConfigMap>(), "default", "child");
   json::array owners;
   for (const auto& owner : {a, b}) {
-    owners.push_back(json::object{{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"name", text_at(*owner, {"metadata", "name"})}, {"uid", text_at(*owner, {"metadata", "uid"})}});
+    owners.push_back(json::object{{"apiVersion", "v1"},
+                                  {"kind", "ConfigMap"},
+                                  {"name", text_at(*owner, {"metadata", "name"})},
+                                  {"uid", text_at(*owner, {"metadata", "uid"})}});
   }
   child_document["metadata"].as_object()["ownerReferences"] = owners;
   world.make(child_document);

@@ -74,8 +74,12 @@ void set_annotation(json::object& document, std::string_view key, std::string_vi
 }
 
 json::object owner_reference(const k8s::ResourceType& type, const k8s::ObjectMeta& owner) {
-  return {{"apiVersion", type.apiVersion()}, {"kind", type.kind},         {"name", owner.name},
-          {"uid", owner.uid},                {"controller", true},        {"blockOwnerDeletion", true}};
+  return {{"apiVersion", type.apiVersion()},
+          {"kind", type.kind},
+          {"name", owner.name},
+          {"uid", owner.uid},
+          {"controller", true},
+          {"blockOwnerDeletion", true}};
 }
 
 json::object new_document(const k8s::ResourceType& type, std::string_view namespace_, std::string_view name,
@@ -96,7 +100,8 @@ void set_condition(json::array& conditions, std::string_view type, bool status, 
   }
   if (!condition) condition = &conditions.emplace_back(json::object{{"type", type}}).get_object();
   const bool transition = text_at(*condition, {"status"}) != text;
-  const bool change = transition || text_at(*condition, {"reason"}) != reason || text_at(*condition, {"message"}) != message;
+  const bool change =
+      transition || text_at(*condition, {"reason"}) != reason || text_at(*condition, {"message"}) != message;
   if (!change) return;
   (*condition)["status"] = text;
   (*condition)["reason"] = reason;
@@ -113,7 +118,8 @@ const json::object* find_condition(const json::array& conditions, std::string_vi
   return nullptr;
 }
 
-Result<void> write_status(Cluster& cluster, const k8s::ResourceType& type, const Document& document, json::object status) {
+Result<void> write_status(Cluster& cluster, const k8s::ResourceType& type, const Document& document,
+                          json::object status) {
   const auto* old = object_at(*document, {"status"});
   if (old && *old == status) return {};
   if (!old && status.empty()) return {};

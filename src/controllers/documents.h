@@ -7,15 +7,15 @@
 
 #include "controllers/cluster.h"
 
-// Reading and writing API documents without losing what their authors wrote: a controller decides from structs and writes
-// into a copy of the whole document.
+// Reading and writing API documents without losing what their authors wrote: a controller decides from structs and
+// writes into a copy of the whole document.
 namespace carrick::controllers {
 
 namespace json = k8s::json;
 
 using Time = std::chrono::system_clock::time_point;
 
-std::string timestamp(Time time);                        // RFC 3339, whole seconds
+std::string timestamp(Time time);  // RFC 3339, whole seconds
 std::optional<Time> parse_timestamp(std::string_view text);
 
 // Null when a step is missing or not an object.
@@ -31,7 +31,8 @@ void set_labels(json::object& metadata, const k8s::StringMap& labels);
 void set_annotation(json::object& document, std::string_view key, std::string_view value);
 
 json::object owner_reference(const k8s::ResourceType& type, const k8s::ObjectMeta& owner);
-// A document of `type` with the metadata that every made object needs. An empty `name` with `generate` lets the store choose.
+// A document of `type` with the metadata that every made object needs. An empty `name` with `generate` lets the store
+// choose.
 json::object new_document(const k8s::ResourceType& type, std::string_view namespace_, std::string_view name,
                           std::string_view generate = {});
 
@@ -42,7 +43,8 @@ void set_condition(json::array& conditions, std::string_view type, bool status, 
 const json::object* find_condition(const json::array& conditions, std::string_view type);
 
 // Writes `status` unless it is what the document already has.
-Result<void> write_status(Cluster& cluster, const k8s::ResourceType& type, const Document& document, json::object status);
+Result<void> write_status(Cluster& cluster, const k8s::ResourceType& type, const Document& document,
+                          json::object status);
 
 // Short lower-case text from a hash of a document, order of keys ignored: pod-template-hash and revision names.
 std::string document_hash(const json::value& document, int64_t salt = 0);

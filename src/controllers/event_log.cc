@@ -11,7 +11,8 @@ void EventLog::write(std::string_view severity, const k8s::ResourceType& type, c
   if (!events) return;
   const std::string namespace_ = about.namespace_.empty() ? "default" : about.namespace_;
   const std::string time = timestamp(now_());
-  const auto name = fmt::format("{}.{:016x}", about.name, net::stable_hash(fmt::format("{}/{}/{}/{}", type.kind, about.uid, reason, message)));
+  const auto name = fmt::format("{}.{:016x}", about.name,
+                                net::stable_hash(fmt::format("{}/{}/{}/{}", type.kind, about.uid, reason, message)));
   // An Event is advice: one that cannot be written (its namespace is going away) is not a failure of the work.
   if (const auto old = cluster_.get(*events, {namespace_, name})) {
     json::object again = *old;
@@ -21,8 +22,12 @@ void EventLog::write(std::string_view severity, const k8s::ResourceType& type, c
     return;
   }
   json::object event = new_document(*events, namespace_, name);
-  event["involvedObject"] = json::object{{"apiVersion", type.apiVersion()}, {"kind", type.kind}, {"namespace", about.namespace_},
-                                         {"name", about.name}, {"uid", about.uid}, {"resourceVersion", about.resourceVersion}};
+  event["involvedObject"] = json::object{{"apiVersion", type.apiVersion()},
+                                         {"kind", type.kind},
+                                         {"namespace", about.namespace_},
+                                         {"name", about.name},
+                                         {"uid", about.uid},
+                                         {"resourceVersion", about.resourceVersion}};
   event["type"] = severity;
   event["reason"] = reason;
   event["message"] = message;

@@ -10,7 +10,8 @@ namespace carrick::controllers {
 namespace {
 
 k8s::NamespacedName key_of(const k8s::ResourceType& type, const json::object& document) {
-  return {type.namespaced ? std::string(text_at(document, {"metadata", "namespace"})) : std::string(), std::string(text_at(document, {"metadata", "name"}))};
+  return {type.namespaced ? std::string(text_at(document, {"metadata", "namespace"})) : std::string(),
+          std::string(text_at(document, {"metadata", "name"}))};
 }
 
 bool is_empty_list(const json::object& document, std::initializer_list<std::string_view> path) {
@@ -20,7 +21,8 @@ bool is_empty_list(const json::object& document, std::initializer_list<std::stri
 
 bool may_go(const k8s::ResourceType& type, const json::object& document) {
   const bool space = &type == &k8s::resource<k8s::Namespace>();
-  return is_empty_list(document, {"metadata", "finalizers"}) && (!space || is_empty_list(document, {"spec", "finalizers"}));
+  return is_empty_list(document, {"metadata", "finalizers"}) &&
+         (!space || is_empty_list(document, {"spec", "finalizers"}));
 }
 
 void add_finalizer(json::object& metadata, std::string_view name) {
@@ -60,7 +62,8 @@ int64_t grace_of(const json::object& pod, const DeleteOptions& options) {
 
 std::string MemoryCluster::make_uid() {
   const uint64_t hash = net::stable_hash(std::to_string(++uids_));
-  return fmt::format("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", hash >> 32, (hash >> 16) & 0xffff, hash & 0xfff, uids_ & 0xfff, uids_);
+  return fmt::format("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", hash >> 32, (hash >> 16) & 0xffff, hash & 0xfff,
+                     uids_ & 0xfff, uids_);
 }
 
 void MemoryCluster::tell(ObjectEvent event) {
@@ -79,11 +82,13 @@ std::vector<Document> MemoryCluster::list(const k8s::ResourceType& type, std::st
   const auto shelf = shelves_.find(&type);
   if (shelf == shelves_.end()) return documents;
   auto at = namespace_.empty() ? shelf->second.begin() : shelf->second.lower_bound({std::string(namespace_), ""});
-  for (; at != shelf->second.end() && (namespace_.empty() || at->first.namespace_ == namespace_); ++at) documents.push_back(at->second);
+  for (; at != shelf->second.end() && (namespace_.empty() || at->first.namespace_ == namespace_); ++at)
+    documents.push_back(at->second);
   return documents;
 }
 
-Result<Document> MemoryCluster::store(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document, const Document& old) {
+Result<Document> MemoryCluster::store(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                                      json::object document, const Document& old) {
   child(document, "metadata")["resourceVersion"] = std::to_string(++revision_);
   auto stored = std::make_shared<const json::object>(std::move(document));
   shelves_[&type][key] = stored;
@@ -100,8 +105,10 @@ void MemoryCluster::erase(const k8s::ResourceType& type, const k8s::NamespacedNa
 Result<Document> MemoryCluster::create(const k8s::ResourceType& type, json::object document) {
   auto& metadata = child(document, "metadata");
   if (text_at(metadata, {"name"}).empty()) {
-    if (text_at(metadata, {"generateName"}).empty()) return fail(ErrorKind::kInvalid, "{}: metadata.name is required", type.kind);
-    metadata["name"] = fmt::format("{}{}", text_at(metadata, {"generateName"}), document_hash(json::value(++names_)).substr(0, 5));
+    if (text_at(metadata, {"generateName"}).empty())
+      return fail(ErrorKind::kInvalid, "{}: metadata.name is required", type.kind);
+    metadata["name"] =
+        fmt::format("{}{}", text_at(metadata, {"generateName"}), document_hash(json::value(++names_)).substr(0, 5));
   }
   const auto key = key_of(type, document);
   if (get(type, key)) return fail(ErrorKind::kAlreadyExists, "{} \"{}\" already exists", type.plural, key.name);
@@ -109,7 +116,8 @@ Result<Document> MemoryCluster::create(const k8s::ResourceType& type, json::obje
     const auto space = get(k8s::resource<k8s::Namespace>(), {"", key.namespace_});
     if (!space) return fail(ErrorKind::kNotFound, "namespaces \"{}\" not found", key.namespace_);
     if (value_at(*space, {"metadata", "deletionTimestamp"})) {
-      return fail(ErrorKind::kForbidden, "{} \"{}\" is forbidden: namespace {} is being terminated", type.plural, key.name, key.namespace_);
+      return fail(ErrorKind::kForbidden, "{} \"{}\" is forbidden: namespace {} is being terminated", type.plural,
+                  key.name, key.namespace_);
     }
   }
   metadata["uid"] = make_uid();
@@ -120,7 +128,8 @@ Result<Document> MemoryCluster::create(const k8s::ResourceType& type, json::obje
     child(document, "spec")["finalizers"] = json::array{"kubernetes"};
     child(document, "status")["phase"] = "Active";
   }
-  if (&type == &k8s::resource<k8s::Pod>() && !object_at(document, {"status", "phase"})) child(document, "status")["phase"] = "Pending";
+  if (&type == &k8s::resource<k8s::Pod>() && !object_at(document, {"status", "phase"}))
+    child(document, "status")["phase"] = "Pending";
   k8s::apply_defaults(type, document);
   if (admission_) TRY_VOID(admission_(type, document, nullptr));
   return store(type, key, std::move(document), nullptr);
@@ -128,11 +137,14 @@ Result<Document> MemoryCluster::create(const k8s::ResourceType& type, json::obje
 
 namespace {
 
-Result<void> check_lock(const k8s::ResourceType& type, const k8s::NamespacedName& key, const json::object& document, const Document& old) {
+Result<void> check_lock(const k8s::ResourceType& type, const k8s::NamespacedName& key, const json::object& document,
+                        const Document& old) {
   if (!old) return fail(ErrorKind::kNotFound, "{} \"{}\" not found", type.plural, key.name);
   const auto version = text_at(document, {"metadata", "resourceVersion"});
   if (!version.empty() && version != text_at(*old, {"metadata", "resourceVersion"})) {
-    return fail(ErrorKind::kConflict, "{} \"{}\": the object has been modified; please apply your changes to the latest version", type.plural, key.name);
+    return fail(ErrorKind::kConflict,
+                "{} \"{}\": the object has been modified; please apply your changes to the latest version", type.plural,
+                key.name);
   }
   return {};
 }
@@ -144,14 +156,19 @@ Result<Document> MemoryCluster::update(const k8s::ResourceType& type, json::obje
   const Document old = get(type, key);
   TRY_VOID(check_lock(type, key, document, old));
   const auto* old_metadata = object_at(*old, {"metadata"});
-  for (const char* field : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"}) {
+  for (const char* field : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+                            "resourceVersion"}) {
     auto& metadata = child(document, "metadata");
-    if (const auto* value = old_metadata->if_contains(field)) metadata[field] = *value;
-    else metadata.erase(field);
+    if (const auto* value = old_metadata->if_contains(field))
+      metadata[field] = *value;
+    else
+      metadata.erase(field);
   }
   if (type.has_status) {
-    if (const auto* status = old->if_contains("status")) document["status"] = *status;
-    else document.erase("status");
+    if (const auto* status = old->if_contains("status"))
+      document["status"] = *status;
+    else
+      document.erase("status");
   }
   k8s::apply_defaults(type, document);
   if (admission_) TRY_VOID(admission_(type, document, old.get()));
@@ -159,7 +176,8 @@ Result<Document> MemoryCluster::update(const k8s::ResourceType& type, json::obje
   auto& metadata = child(document, "metadata");
   if (!same_spec(document, *old)) metadata["generation"] = number_at(*old, {"metadata", "generation"}).value_or(0) + 1;
   // A pod that has lost its last finalizer still has its grace period.
-  const bool leaving = metadata.contains("deletionTimestamp") && number_at(metadata, {"deletionGracePeriodSeconds"}).value_or(0) == 0;
+  const bool leaving =
+      metadata.contains("deletionTimestamp") && number_at(metadata, {"deletionGracePeriodSeconds"}).value_or(0) == 0;
   if (leaving && may_go(type, document)) {
     auto last = std::make_shared<const json::object>(document);
     erase(type, key, std::move(document));
@@ -174,13 +192,16 @@ Result<Document> MemoryCluster::update_status(const k8s::ResourceType& type, jso
   const Document old = get(type, key);
   TRY_VOID(check_lock(type, key, document, old));
   json::object changed = *old;
-  if (auto* status = document.if_contains("status")) changed["status"] = std::move(*status);
-  else changed.erase("status");
+  if (auto* status = document.if_contains("status"))
+    changed["status"] = std::move(*status);
+  else
+    changed.erase("status");
   if (changed == *old) return old;
   return store(type, key, std::move(changed), old);
 }
 
-Result<void> MemoryCluster::remove(const k8s::ResourceType& type, const k8s::NamespacedName& key, const DeleteOptions& options) {
+Result<void> MemoryCluster::remove(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                                   const DeleteOptions& options) {
   const Document old = get(type, key);
   if (!old) return fail(ErrorKind::kNotFound, "{} \"{}\" not found", type.plural, key.name);
   if (!options.uid.empty() && options.uid != text_at(*old, {"metadata", "uid"})) {

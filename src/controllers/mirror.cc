@@ -24,7 +24,8 @@ void put_in(Index& index, const std::string& at, const Key& key, bool add) {
 }
 
 k8s::NamespacedName key_of(const json::object& document) {
-  return {std::string(text_at(document, {"metadata", "namespace"})), std::string(text_at(document, {"metadata", "name"}))};
+  return {std::string(text_at(document, {"metadata", "namespace"})),
+          std::string(text_at(document, {"metadata", "name"}))};
 }
 
 }  // namespace
@@ -61,7 +62,8 @@ void Mirror::index(const k8s::ReplicaSet& set, bool add) {
 void Mirror::index(const k8s::EndpointSlice& slice, bool add) {
   const auto label = slice.metadata.labels.find(k8s::kServiceNameLabel);
   if (label == slice.metadata.labels.end()) return;
-  put_in(slices_by_service_, k8s::NamespacedName{slice.metadata.namespace_, label->second}.str(), slice.metadata.key(), add);
+  put_in(slices_by_service_, k8s::NamespacedName{slice.metadata.namespace_, label->second}.str(), slice.metadata.key(),
+         add);
 }
 
 template <class T>
@@ -108,7 +110,8 @@ Change Mirror::apply(const ObjectEvent& event) {
   return change;
 }
 
-std::vector<const Stored<k8s::Pod>*> Mirror::pods_selected(const std::string& namespace_, const k8s::StringMap& selector) const {
+std::vector<const Stored<k8s::Pod>*> Mirror::pods_selected(const std::string& namespace_,
+                                                           const k8s::StringMap& selector) const {
   const Keys* smallest = nullptr;
   for (const auto& [label, value] : selector) {
     const auto& bucket = lookup(pods_by_label_, label_key(namespace_, label, value));

@@ -17,19 +17,23 @@ std::string deployment(int i, int replicas, const std::string& image) {
 }
 
 std::string service(int i) {
-  return fmt::format(R"({{"apiVersion":"v1","kind":"Service","metadata":{{"name":"s{0}","namespace":"default"}},"spec":{{"clusterIP":"10.96.5.{0}","ipFamilies":["IPv4"],"selector":{{"app":"d{0}"}},"ports":[{{"port":80,"targetPort":"http"}}]}}}})", i);
+  return fmt::format(
+      R"({{"apiVersion":"v1","kind":"Service","metadata":{{"name":"s{0}","namespace":"default"}},"spec":{{"clusterIP":"10.96.5.{0}","ipFamilies":["IPv4"],"selector":{{"app":"d{0}"}},"ports":[{{"port":80,"targetPort":"http"}}]}}}})",
+      i);
 }
 
 // What users can tell apart: names with random endings, addresses and times left out.
 std::string end_state(const World& world) {
   std::string out;
   for (const auto& d : world.all<k8s::Deployment>("default")) {
-    out += fmt::format("{} {}/{}/{}\n", d.metadata.name, d.status.replicas, d.status.updatedReplicas, d.status.availableReplicas);
+    out += fmt::format("{} {}/{}/{}\n", d.metadata.name, d.status.replicas, d.status.updatedReplicas,
+                       d.status.availableReplicas);
   }
   std::map<std::string, int> pods;
   for (const auto& pod : world.all<k8s::Pod>("default")) {
     const auto app = pod.metadata.labels.find("app");
-    ++pods[fmt::format("{} {} {}", app == pod.metadata.labels.end() ? "-" : app->second, pod.spec.containers.at(0).image, pod.spec.nodeName.empty() ? "nowhere" : "placed")];
+    ++pods[fmt::format("{} {} {}", app == pod.metadata.labels.end() ? "-" : app->second,
+                       pod.spec.containers.at(0).image, pod.spec.nodeName.empty() ? "nowhere" : "placed")];
   }
   for (const auto& [what, count] : pods) out += fmt::format("{} x{}\n", what, count);
   std::map<std::string, size_t> endpoints;
@@ -47,7 +51,8 @@ void expect_consistent(const World& world) {
   for (const auto& service : world.all<k8s::Service>("default")) {
     std::set<std::string> wanted, have;
     for (const auto& pod : world.all<k8s::Pod>("default")) {
-      if (k8s::matches(service.spec.selector, pod.metadata.labels) && !pod.status.podIPs.empty()) wanted.insert(pod.status.podIPs[0].ip);
+      if (k8s::matches(service.spec.selector, pod.metadata.labels) && !pod.status.podIPs.empty())
+        wanted.insert(pod.status.podIPs[0].ip);
     }
     for (const auto& slice : world.all<k8s::EndpointSlice>("default")) {
       if (slice.metadata.labels.at("kubernetes.io/service-name") != service.metadata.name) continue;
@@ -89,10 +94,17 @@ TEST_P(Order, OfCreationDoesNotMatter) {
   for (const auto& action : list) {
     action.act(shuffled);
     switch (random() % 4) {
-      case 0: shuffled.settle(); break;
-      case 1: shuffled.controllers->run_until_idle(random() % 5); break;
-      case 2: shuffled.kubelet.run(); break;
-      default: break;
+      case 0:
+        shuffled.settle();
+        break;
+      case 1:
+        shuffled.controllers->run_until_idle(random() % 5);
+        break;
+      case 2:
+        shuffled.kubelet.run();
+        break;
+      default:
+        break;
     }
   }
   shuffled.settle();
@@ -124,15 +136,22 @@ TEST_P(Order, ChaosEndsWhereAFreshStartWouldEnd) {
         wanted[i] = {static_cast<int>(random() % 6), fmt::format("v{}", random() % 3)};
         world.edit<k8s::Deployment>({"default", fmt::format("d{}", i)}, [&](json::object& d) {
           d["spec"].as_object()["replicas"] = wanted[i].first;
-          d["spec"].as_object()["template"].as_object()["spec"].as_object()["containers"].as_array()[0].as_object()["image"] = wanted[i].second;
+          d["spec"]
+              .as_object()["template"]
+              .as_object()["spec"]
+              .as_object()["containers"]
+              .as_array()[0]
+              .as_object()["image"] = wanted[i].second;
         });
         break;
       case 4:
-        if (!world.cluster.get(k8s::resource<k8s::Service>(), {"default", fmt::format("s{}", i)})) world.make(service(i));
+        if (!world.cluster.get(k8s::resource<k8s::Service>(), {"default", fmt::format("s{}", i)}))
+          world.make(service(i));
         break;
       case 5: {
         const auto pods = world.all<k8s::Pod>("default");
-        if (!pods.empty()) (void)world.cluster.remove(k8s::resource<k8s::Pod>(), pods[random() % pods.size()].metadata.key());
+        if (!pods.empty())
+          (void)world.cluster.remove(k8s::resource<k8s::Pod>(), pods[random() % pods.size()].metadata.key());
         break;
       }
       case 6: {  // a restart of the controllers: everything they knew is gone
@@ -142,7 +161,9 @@ TEST_P(Order, ChaosEndsWhereAFreshStartWouldEnd) {
         ASSERT_TRUE(world.controllers->start());
         break;
       }
-      default: world.kubelet.run(); break;
+      default:
+        world.kubelet.run();
+        break;
     }
     if (random() % 3 == 0) world.controllers->run_until_idle(random() % 40);
   }
@@ -151,7 +172,8 @@ TEST_P(Order, ChaosEndsWhereAFreshStartWouldEnd) {
   EXPECT_THAT(world.controllers->failures(), testing::IsEmpty());
   expect_consistent(world);
   std::map<std::string, int> pods, expected;
-  for (const auto& pod : world.all<k8s::Pod>("default")) ++pods[pod.metadata.labels.at("app") + " " + pod.spec.containers.at(0).image];
+  for (const auto& pod : world.all<k8s::Pod>("default"))
+    ++pods[pod.metadata.labels.at("app") + " " + pod.spec.containers.at(0).image];
   for (const auto& [i, want] : wanted) {
     if (want.first) expected[fmt::format("d{} {}", i, want.second)] = want.first;
   }
@@ -172,13 +194,16 @@ INSTANTIATE_TEST_SUITE_P(Seeds, Order, testing::Range(1, 13));
 TEST(Conflict, IsTriedAgainAfterAWhile) {
   // Somebody else's write between the controller's look and its own.
   int refusals = 3;
-  World world(1, World::quiet_options(), [&](const k8s::ResourceType& type, json::object& document, const json::object* old) -> Result<void> {
-    if (type.kind == "Pod" && old && !text_at(document, {"spec", "nodeName"}).empty() && text_at(*old, {"spec", "nodeName"}).empty() && refusals-- > 0) {
-      return fail(ErrorKind::kConflict, "the object has been modified");
-    }
-    return {};
-  });
-  world.make(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"default"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
+  World world(1, World::quiet_options(),
+              [&](const k8s::ResourceType& type, json::object& document, const json::object* old) -> Result<void> {
+                if (type.kind == "Pod" && old && !text_at(document, {"spec", "nodeName"}).empty() &&
+                    text_at(*old, {"spec", "nodeName"}).empty() && refusals-- > 0) {
+                  return fail(ErrorKind::kConflict, "the object has been modified");
+                }
+                return {};
+              });
+  world.make(
+      R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"default"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
   world.settle();
   EXPECT_EQ(world.get<k8s::Pod>({"default", "p"})->spec.nodeName, "") << "no busy loop: it waits for its time";
   ASSERT_TRUE(world.controllers->next_due());
@@ -216,7 +241,10 @@ TEST(Executor, WorkIsPostedInSlicesAndTimersWakeIt) {
   EXPECT_EQ(strand.size(), 1u) << "one post for any number of changes";
   run();
   EXPECT_EQ(cluster.list(k8s::resource<k8s::Pod>()).size(), 200u);
-  auto available = [&] { return number_at(*cluster.get(k8s::resource<k8s::Deployment>(), {"default", "d1"}), {"status", "availableReplicas"}).value_or(0); };
+  auto available = [&] {
+    return number_at(*cluster.get(k8s::resource<k8s::Deployment>(), {"default", "d1"}), {"status", "availableReplicas"})
+        .value_or(0);
+  };
   EXPECT_EQ(available(), 0);
   clock += std::chrono::seconds(5);
   ASSERT_FALSE(timers.empty());

@@ -19,7 +19,8 @@ k8s::ObjectMap<T> decode_all(const Cluster& cluster) {
   for (const auto& document : cluster.list(k8s::resource<T>())) {
     auto object = k8s::decode<T>(*document);
     if (!object) {
-      log::warn("{} {} is not understood: {}", k8s::resource<T>().kind, text_at(*document, {"metadata", "name"}), object.error().message);
+      log::warn("{} {} is not understood: {}", k8s::resource<T>().kind, text_at(*document, {"metadata", "name"}),
+                object.error().message);
       continue;
     }
     const auto key = object->metadata.key();
@@ -49,7 +50,8 @@ void check(const k8s::ManifestObject& object, std::string& complaints) {
   json::object document = stored_form(object);
   k8s::apply_defaults(*object.type, document);
   for (const auto& finding : k8s::validate(*object.type, document)) {
-    complaints += fmt::format("{}{}:{}: {} \"{}\" is invalid: {}", complaints.empty() ? "" : "\n", object.file, line_of(object, finding.field), object.kind, object.key.name, finding.str());
+    complaints += fmt::format("{}{}:{}: {} \"{}\" is invalid: {}", complaints.empty() ? "" : "\n", object.file,
+                              line_of(object, finding.field), object.kind, object.key.name, finding.str());
   }
 }
 
@@ -61,15 +63,21 @@ void merge_patch(json::value& target, const json::value& patch) {
   }
   if (!target.is_object()) target.emplace_object();
   for (const auto& pair : patch.get_object()) {
-    if (pair.value().is_null()) target.get_object().erase(pair.key());
-    else merge_patch(target.get_object()[pair.key()], pair.value());
+    if (pair.value().is_null())
+      target.get_object().erase(pair.key());
+    else
+      merge_patch(target.get_object()[pair.key()], pair.value());
   }
 }
 
 class Planner {
  public:
   explicit Planner(const PlanOptions& options)
-      : options_(options), allocation_(options.ipv4, options.ipv6), cluster_(admission()), kubelet_(cluster_), controllers_(cluster_, controller_options()) {}
+      : options_(options),
+        allocation_(options.ipv4, options.ipv6),
+        cluster_(admission()),
+        kubelet_(cluster_),
+        controllers_(cluster_, controller_options()) {}
 
   Result<Plan> plan(const std::vector<k8s::ManifestObject>& objects);
 
@@ -117,15 +125,22 @@ void Planner::add_nodes() {
   for (int i = 1; i <= options_.nodes; ++i) {
     const std::string name = fmt::format("node{}", i);
     json::object node = new_document(k8s::resource<k8s::Node>(), "", name);
-    set_labels(node["metadata"].as_object(), {{"kubernetes.io/hostname", name}, {"kubernetes.io/os", "linux"}, {"beta.kubernetes.io/os", "linux"}, {"kubernetes.io/arch", "amd64"},
-                                              {"beta.kubernetes.io/arch", "amd64"}, {"topology.kubernetes.io/zone", fmt::format("z{}", (i - 1) % 3 + 1)}, {"topology.kubernetes.io/region", "lab"}});
+    set_labels(node["metadata"].as_object(), {{"kubernetes.io/hostname", name},
+                                              {"kubernetes.io/os", "linux"},
+                                              {"beta.kubernetes.io/os", "linux"},
+                                              {"kubernetes.io/arch", "amd64"},
+                                              {"beta.kubernetes.io/arch", "amd64"},
+                                              {"topology.kubernetes.io/zone", fmt::format("z{}", (i - 1) % 3 + 1)},
+                                              {"topology.kubernetes.io/region", "lab"}});
     json::array addresses;
     for (const char* base : {"192.0.2.0", "2001:db8:2::"}) {
       const auto address = net::IpAddress::parse(base)->plus(10 + i);
-      if (has_family(address.is_v4())) addresses.push_back(json::object{{"type", "InternalIP"}, {"address", address.str()}});
+      if (has_family(address.is_v4()))
+        addresses.push_back(json::object{{"type", "InternalIP"}, {"address", address.str()}});
     }
     addresses.push_back(json::object{{"type", "Hostname"}, {"address", name}});
-    node["status"] = json::object{{"addresses", std::move(addresses)}, {"conditions", json::array{{{"type", "Ready"}, {"status", "True"}}}}};
+    node["status"] = json::object{{"addresses", std::move(addresses)},
+                                  {"conditions", json::array{{{"type", "Ready"}, {"status", "True"}}}}};
     (void)cluster_.create(k8s::resource<k8s::Node>(), std::move(node));
   }
 }
@@ -133,7 +148,9 @@ void Planner::add_nodes() {
 void Planner::make_missing_namespaces(const std::vector<k8s::ManifestObject>& objects) {
   std::set<std::string> missing;
   for (const auto& object : objects) {
-    if (object.type && object.type->namespaced && !cluster_.get(k8s::resource<k8s::Namespace>(), {"", object.key.namespace_})) missing.insert(object.key.namespace_);
+    if (object.type && object.type->namespaced &&
+        !cluster_.get(k8s::resource<k8s::Namespace>(), {"", object.key.namespace_}))
+      missing.insert(object.key.namespace_);
   }
   for (const auto& name : missing) {
     (void)cluster_.create(k8s::resource<k8s::Namespace>(), new_document(k8s::resource<k8s::Namespace>(), "", name));
@@ -153,7 +170,9 @@ Result<void> Planner::add(const k8s::ManifestObject& object) {
   } else {
     done = cluster_.create(*object.type, std::move(document));
   }
-  if (!done) return fail(ErrorKind::kInvalid, "{}:{}: {} \"{}\" is invalid: {}", object.file, object.line, object.kind, object.key.name, done.error().message);
+  if (!done)
+    return fail(ErrorKind::kInvalid, "{}:{}: {} \"{}\" is invalid: {}", object.file, object.line, object.kind,
+                object.key.name, done.error().message);
   plan_.sources[{object.kind, object.key}] = {object.file, object.line, object.lines};
   return {};
 }
@@ -167,7 +186,8 @@ void Planner::note_problems() {
   for (const auto& failure : controllers_.failures()) plan_.problems.push_back(failure.sentence);
   for (const auto& [key, pod] : plan_.snapshot.pods) {
     for (const auto& condition : pod->status.conditions) {
-      if (condition.type == "PodScheduled" && condition.status == "False") plan_.problems.push_back(fmt::format("Pod {} has no node: {}", key.str(), condition.message));
+      if (condition.type == "PodScheduled" && condition.status == "False")
+        plan_.problems.push_back(fmt::format("Pod {} has no node: {}", key.str(), condition.message));
     }
   }
 }
@@ -216,7 +236,8 @@ k8s::Snapshot snapshot_of(const Cluster& cluster, uint64_t revision) {
 }
 
 Result<Plan> make_plan(const std::vector<k8s::ManifestObject>& objects, const PlanOptions& options) {
-  if (options.nodes < 1 || options.nodes > 200) return fail(ErrorKind::kInvalid, "a plan has 1 to 200 nodes, not {}", options.nodes);
+  if (options.nodes < 1 || options.nodes > 200)
+    return fail(ErrorKind::kInvalid, "a plan has 1 to 200 nodes, not {}", options.nodes);
   if (!options.ipv4 && !options.ipv6) return fail(ErrorKind::kInvalid, "a plan needs an address family");
   return Planner(options).plan(objects);
 }

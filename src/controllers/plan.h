@@ -4,8 +4,8 @@
 #include "k8s/objects.h"
 #include "k8s/snapshot.h"
 
-// What a cluster would make of manifests: the same controllers, a cluster in memory, a pretend kubelet. PURE: no files, no
-// network, no clock; equal manifests give equal plans.
+// What a cluster would make of manifests: the same controllers, a cluster in memory, a pretend kubelet. PURE: no files,
+// no network, no clock; equal manifests give equal plans.
 namespace carrick::controllers {
 
 struct PlanOptions {
@@ -20,7 +20,7 @@ struct Plan {
     int line = 0;
     std::map<std::string, int> lines;  // field path -> line
   };
-  k8s::Snapshot snapshot;  // synced
+  k8s::Snapshot snapshot;                                                 // synced
   std::map<std::pair<std::string, k8s::NamespacedName>, Source> sources;  // (kind, name)
   std::map<std::string, int> ignored;        // "example.com/v1 Widget" -> how many: kinds Carrick has no use for
   std::vector<std::string> made_namespaces;  // used by the manifests, but made by none of them

@@ -88,7 +88,8 @@ TEST(Plan, ExpandsManifestsToWhatTheNetworkLooksAt) {
   EXPECT_THAT(web.spec.clusterIPs, ElementsAre("10.96.1.1", "2001:db8:96::100")) << "10.96.1.0 is asked for by another";
   EXPECT_EQ(web.spec.ports.at(0).nodePort, 30086);
   EXPECT_THAT(plan.snapshot.services.at({"shop", "asked"})->spec.clusterIPs, ElementsAre("10.96.1.0"));
-  EXPECT_THAT(plan.snapshot.services.at({"kube-system", "kube-dns"})->spec.clusterIPs, ElementsAre("10.96.0.10", "2001:db8:96::a"));
+  EXPECT_THAT(plan.snapshot.services.at({"kube-system", "kube-dns"})->spec.clusterIPs,
+              ElementsAre("10.96.0.10", "2001:db8:96::a"));
   size_t endpoints = 0;
   for (const auto& [key, slice] : plan.snapshot.endpointslices) {
     if (slice->metadata.labels.at(k8s::kServiceNameLabel) == "web") endpoints += slice->endpoints.size();
@@ -100,11 +101,13 @@ TEST(Plan, ExpandsManifestsToWhatTheNetworkLooksAt) {
 TEST(Plan, TwiceTheSame) {
   const Plan a = plan_of(kShop), b = plan_of(kShop);
   ASSERT_EQ(a.snapshot.pods.size(), b.snapshot.pods.size());
-  for (auto at = a.snapshot.pods.begin(), bt = b.snapshot.pods.begin(); at != a.snapshot.pods.end(); ++at, ++bt) EXPECT_EQ(*at->second, *bt->second);
+  for (auto at = a.snapshot.pods.begin(), bt = b.snapshot.pods.begin(); at != a.snapshot.pods.end(); ++at, ++bt)
+    EXPECT_EQ(*at->second, *bt->second);
 }
 
 TEST(Plan, OneFamily) {
-  const auto shop = std::string(kShop).substr(0, std::string_view(kShop).find("---\napiVersion: v1\nkind: Service\nmetadata: {name: asked"));
+  const auto shop = std::string(kShop).substr(
+      0, std::string_view(kShop).find("---\napiVersion: v1\nkind: Service\nmetadata: {name: asked"));
   const Plan plan = plan_of(shop, {.nodes = 1, .ipv4 = false, .ipv6 = true});
   const auto& web = *plan.snapshot.services.at({"shop", "web"});
   EXPECT_THAT(web.spec.clusterIPs, ElementsAre("2001:db8:96::100"));
@@ -115,7 +118,8 @@ TEST(Plan, OneFamily) {
 }
 
 TEST(Plan, RefusesWhatTheApiServerWouldRefuseAndSaysWhere) {
-  const auto message = refusal("\napiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  selector: {a: b}\n  ports:\n  - port: 0\n");
+  const auto message = refusal(
+      "\napiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  selector: {a: b}\n  ports:\n  - port: 0\n");
   EXPECT_THAT(message, HasSubstr("shop.yaml:9: Service \"web\" is invalid: spec.ports[0].port"));
   const auto twice = refusal(R"(
 apiVersion: v1
@@ -128,23 +132,31 @@ kind: Service
 metadata: {name: b}
 spec: {clusterIP: 10.96.7.7, ports: [{port: 80}]}
 )");
-  EXPECT_THAT(twice, HasSubstr("Service \"b\" is invalid: spec.clusterIPs: Invalid value: [\"10.96.7.7\"]: failed to allocate IP 10.96.7.7: provided IP is already allocated"));
+  EXPECT_THAT(twice, HasSubstr("Service \"b\" is invalid: spec.clusterIPs: Invalid value: [\"10.96.7.7\"]: failed to "
+                               "allocate IP 10.96.7.7: provided IP is already allocated"));
 }
 
 TEST(Plan, SaysWhatDoesNotComeUp) {
-  const Plan plan = plan_of("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  nodeSelector: {disk: ssd}\n  containers: [{name: c, image: i}]\n");
-  EXPECT_THAT(plan.problems, ElementsAre("Pod default/p has no node: 0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."));
+  const Plan plan = plan_of(
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  nodeSelector: {disk: ssd}\n  containers: [{name: c, "
+      "image: i}]\n");
+  EXPECT_THAT(
+      plan.problems,
+      ElementsAre(
+          "Pod default/p has no node: 0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."));
 }
 
 TEST(Plan, AManifestMayAddToWhatEveryClusterHas) {
   const Plan plan = plan_of("apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {team: x}}\n");
-  EXPECT_EQ(plan.snapshot.namespaces.at({"", "default"})->metadata.labels, (k8s::StringMap{{"kubernetes.io/metadata.name", "default"}, {"team", "x"}}));
+  EXPECT_EQ(plan.snapshot.namespaces.at({"", "default"})->metadata.labels,
+            (k8s::StringMap{{"kubernetes.io/metadata.name", "default"}, {"team", "x"}}));
 }
 
 TEST(Plan, RealApplicationsComeUp) {
   const std::filesystem::path corpora = std::filesystem::path(CARRICK_SOURCE_DIR) / "../shared/corpora";
   if (!std::filesystem::exists(corpora)) GTEST_SKIP() << "no corpora beside the source tree";
-  for (const auto& [folder, workloads] : std::map<std::string, size_t>{{"online-boutique", 12}, {"sock-shop", 14}, {"bookinfo", 6}}) {
+  for (const auto& [folder, workloads] :
+       std::map<std::string, size_t>{{"online-boutique", 12}, {"sock-shop", 14}, {"bookinfo", 6}}) {
     const auto objects = k8s::load_manifests({(corpora / folder).string()});
     ASSERT_TRUE(objects) << objects.error().message;
     const auto plan = make_plan(*objects);

@@ -15,7 +15,8 @@ std::vector<net::IpAddress> asked_addresses(const json::object& spec) {
       if (const auto ip = net::IpAddress::parse(std::string_view(text.get_string()))) addresses.push_back(*ip);
     }
   }
-  if (const auto ip = net::IpAddress::parse(text_at(spec, {"clusterIP"})); ip && addresses.empty()) addresses.push_back(*ip);
+  if (const auto ip = net::IpAddress::parse(text_at(spec, {"clusterIP"})); ip && addresses.empty())
+    addresses.push_back(*ip);
   return addresses;
 }
 
@@ -63,16 +64,20 @@ int64_t PretendAllocation::next_port() {
 Result<json::array> PretendAllocation::families(const json::object& spec) const {
   const auto policy = text_at(spec, {"ipFamilyPolicy"});
   if (policy == "RequireDualStack" && cluster_families_.size() < 2) {
-    return fail(ErrorKind::kInvalid, "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services");
+    return fail(ErrorKind::kInvalid,
+                "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for "
+                "dual-stack services");
   }
   json::array families;
   if (const auto* asked = array_at(spec, {"ipFamilies"})) families = *asked;
   if (families.empty()) {
-    for (const auto& address : asked_addresses(spec)) families.push_back(json::string(address.is_v4() ? "IPv4" : "IPv6"));
+    for (const auto& address : asked_addresses(spec))
+      families.push_back(json::string(address.is_v4() ? "IPv4" : "IPv6"));
   }
   for (const auto& family : families) {
     if (std::ranges::find(cluster_families_, std::string_view(family.as_string())) == cluster_families_.end()) {
-      return fail(ErrorKind::kInvalid, "spec.ipFamilies[0]: Invalid value: \"{}\": not configured on this cluster", std::string_view(family.as_string()));
+      return fail(ErrorKind::kInvalid, "spec.ipFamilies[0]: Invalid value: \"{}\": not configured on this cluster",
+                  std::string_view(family.as_string()));
     }
   }
   const bool headless = text_at(spec, {"clusterIP"}) == "None";
@@ -85,7 +90,8 @@ Result<json::array> PretendAllocation::families(const json::object& spec) const 
     return families;
   }
   for (const auto& family : cluster_families_) {
-    const bool there = std::ranges::any_of(families, [&](const json::value& have) { return have.as_string() == family; });
+    const bool there =
+        std::ranges::any_of(families, [&](const json::value& have) { return have.as_string() == family; });
     if (!there) families.push_back(json::string(family));
   }
   return families;
@@ -98,7 +104,8 @@ Result<void> PretendAllocation::allocate_ports(json::object& spec) {
   if (type != "NodePort" && !balanced) return {};
   std::map<int64_t, int64_t> by_port;  // one number serves TCP and UDP of one port (SVC-A4)
   each_port(spec, [&](json::object& port) {
-    if (const auto given = number_at(port, {"nodePort"}); given && *given) by_port.emplace(number_at(port, {"port"}).value_or(0), *given);
+    if (const auto given = number_at(port, {"nodePort"}); given && *given)
+      by_port.emplace(number_at(port, {"port"}).value_or(0), *given);
   });
   each_port(spec, [&](json::object& port) {
     if (number_at(port, {"nodePort"}).value_or(0)) return;
@@ -106,7 +113,8 @@ Result<void> PretendAllocation::allocate_ports(json::object& spec) {
     if (made) at->second = next_port();
     port["nodePort"] = at->second;
   });
-  if (type == "LoadBalancer" && text_at(spec, {"externalTrafficPolicy"}) == "Local" && number_at(spec, {"healthCheckNodePort"}).value_or(0) == 0) {
+  if (type == "LoadBalancer" && text_at(spec, {"externalTrafficPolicy"}) == "Local" &&
+      number_at(spec, {"healthCheckNodePort"}).value_or(0) == 0) {
     spec["healthCheckNodePort"] = next_port();
   }
   return {};
@@ -122,7 +130,10 @@ Result<void> PretendAllocation::allocate(json::object& service) {
     json::array addresses;
     for (const auto& address : asked_addresses(spec)) {
       if (!taken_.insert(address).second) {
-        return fail(ErrorKind::kInvalid, "spec.clusterIPs: Invalid value: [\"{}\"]: failed to allocate IP {}: provided IP is already allocated", address.str(), address.str());
+        return fail(
+            ErrorKind::kInvalid,
+            "spec.clusterIPs: Invalid value: [\"{}\"]: failed to allocate IP {}: provided IP is already allocated",
+            address.str(), address.str());
       }
       addresses.push_back(json::string(address.str()));
     }

@@ -7,9 +7,9 @@
 
 namespace carrick::controllers {
 
-// ClusterIPs and node ports for a plan: 10.96.1.0, 2001:db8:96::100 and 30086 upwards, in the order of creation, so that a plan
-// can be repeated. What a Service asks for itself is reserved before anything is given away. (The API server's allocator
-// chooses at random, SVC-A3; its results cannot be foretold, only their ranges.)
+// ClusterIPs and node ports for a plan: 10.96.1.0, 2001:db8:96::100 and 30086 upwards, in the order of creation, so
+// that a plan can be repeated. What a Service asks for itself is reserved before anything is given away. (The API
+// server's allocator chooses at random, SVC-A3; its results cannot be foretold, only their ranges.)
 class PretendAllocation {
  public:
   PretendAllocation(bool ipv4, bool ipv6);

@@ -10,13 +10,15 @@ PretendKubelet::PretendKubelet(Cluster& cluster) : cluster_(cluster) {
   cluster.subscribe([noted = std::weak_ptr(noted_)](const ObjectEvent& event) {
     const auto keys = noted.lock();
     if (!keys || event.resource != &k8s::resource<k8s::Pod>() || event.type == ObjectEvent::Type::kDeleted) return;
-    keys->insert({std::string(text_at(*event.object, {"metadata", "namespace"})), std::string(text_at(*event.object, {"metadata", "name"}))});
+    keys->insert({std::string(text_at(*event.object, {"metadata", "namespace"})),
+                  std::string(text_at(*event.object, {"metadata", "name"}))});
   });
 }
 
 void PretendKubelet::look_again() {
   for (const auto& pod : cluster_.list(k8s::resource<k8s::Pod>())) {
-    noted_->insert({std::string(text_at(*pod, {"metadata", "namespace"})), std::string(text_at(*pod, {"metadata", "name"}))});
+    noted_->insert(
+        {std::string(text_at(*pod, {"metadata", "namespace"})), std::string(text_at(*pod, {"metadata", "name"}))});
   }
 }
 
@@ -32,7 +34,8 @@ size_t PretendKubelet::run() {
       continue;
     }
     const auto before = text_at(*pod, {"metadata", "resourceVersion"});
-    if (start(pod) && text_at(*cluster_.get(k8s::resource<k8s::Pod>(), key), {"metadata", "resourceVersion"}) != before) ++changed;
+    if (start(pod) && text_at(*cluster_.get(k8s::resource<k8s::Pod>(), key), {"metadata", "resourceVersion"}) != before)
+      ++changed;
   }
   return changed;
 }
@@ -73,7 +76,11 @@ json::array container_statuses(const json::object& pod, bool is_ready, const std
   const auto* containers = array_at(pod, {"spec", "containers"});
   for (size_t i = 0; containers && i < containers->size(); ++i) {
     const auto& container = (*containers)[i].as_object();
-    json::object status{{"name", text_at(container, {"name"})}, {"image", text_at(container, {"image"})}, {"imageID", ""}, {"ready", is_ready}, {"restartCount", 0}};
+    json::object status{{"name", text_at(container, {"name"})},
+                        {"image", text_at(container, {"image"})},
+                        {"imageID", ""},
+                        {"ready", is_ready},
+                        {"restartCount", 0}};
     if (is_ready) status["state"] = json::object{{"running", json::object{{"startedAt", since}}}};
     statuses.push_back(std::move(status));
   }
@@ -98,14 +105,23 @@ Result<void> PretendKubelet::start(const Document& pod) {
   json::array conditions;
   if (const auto* old = array_at(status, {"conditions"})) conditions = *old;
   const Time time = parse_timestamp(now).value_or(Time{});
-  for (const char* type : {"Initialized", "ContainersReady", "Ready"}) set_condition(conditions, type, is_ready, "", "", time);
+  for (const char* type : {"Initialized", "ContainersReady", "Ready"})
+    set_condition(conditions, type, is_ready, "", "", time);
   status["conditions"] = std::move(conditions);
   json::array containers;
   if (const auto* specs = array_at(*pod, {"spec", "containers"}))
     for (const json::value& spec : *specs) {
       json::object state;
-      state[phase_now == "Running" ? "running" : "terminated"] = phase_now == "Running" ? json::object{{"startedAt", now}} : json::object{{"exitCode", phase_now == "Failed" ? 1 : 0}, {"reason", phase_now == "Failed" ? "Error" : "Completed"}};
-      containers.push_back(json::object{{"name", spec.at("name")}, {"image", spec.at("image")}, {"ready", is_ready}, {"started", is_ready}, {"restartCount", 0}, {"state", std::move(state)}});
+      state[phase_now == "Running" ? "running" : "terminated"] =
+          phase_now == "Running" ? json::object{{"startedAt", now}}
+                                 : json::object{{"exitCode", phase_now == "Failed" ? 1 : 0},
+                                                {"reason", phase_now == "Failed" ? "Error" : "Completed"}};
+      containers.push_back(json::object{{"name", spec.at("name")},
+                                        {"image", spec.at("image")},
+                                        {"ready", is_ready},
+                                        {"started", is_ready},
+                                        {"restartCount", 0},
+                                        {"state", std::move(state)}});
     }
   status["containerStatuses"] = std::move(containers);
   if (!status.contains("startTime")) status["startTime"] = now;

@@ -9,8 +9,8 @@
 
 namespace carrick::controllers {
 
-// Nodes as offline plans and tests have them: every bound pod gets the next addresses of its node's pod CIDRs (from .2 on) and
-// is Ready; a deleted pod goes at once. Nothing runs.
+// Nodes as offline plans and tests have them: every bound pod gets the next addresses of its node's pod CIDRs (from .2
+// on) and is Ready; a deleted pod goes at once. Nothing runs.
 class PretendKubelet {
  public:
   explicit PretendKubelet(Cluster& cluster);

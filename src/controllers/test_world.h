@@ -24,7 +24,8 @@ struct World {
     return options;
   }
 
-  explicit World(int nodes = 3, Options options = quiet_options(), MemoryCluster::Admission admission = {}) : cluster(std::move(admission)) {
+  explicit World(int nodes = 3, Options options = quiet_options(), MemoryCluster::Admission admission = {})
+      : cluster(std::move(admission)) {
     options.now = [this] { return clock; };
     controllers = std::make_unique<Controllers>(cluster, std::move(options));
     EXPECT_TRUE(controllers->start());
@@ -81,7 +82,8 @@ struct World {
   template <class T>
   std::vector<T> all(const std::string& namespace_ = "") const {
     std::vector<T> objects;
-    for (const auto& document : cluster.list(k8s::resource<T>(), namespace_)) objects.push_back(*k8s::decode<T>(*document));
+    for (const auto& document : cluster.list(k8s::resource<T>(), namespace_))
+      objects.push_back(*k8s::decode<T>(*document));
     return objects;
   }
   template <class T>

@@ -31,7 +31,8 @@ class WorkQueue {
   // Back-off: 10 ms doubled with each failure in a row, at most 30 s.
   void add_after_failure(const Key& key, Time now) {
     const int failures = std::min(failures_[key]++, 12);
-    add_at(key, now + std::min<std::chrono::milliseconds>(std::chrono::milliseconds(10LL << failures), std::chrono::seconds(30)));
+    add_at(key, now + std::min<std::chrono::milliseconds>(std::chrono::milliseconds(10LL << failures),
+                                                          std::chrono::seconds(30)));
   }
   void forget_failures(const Key& key) { failures_.erase(key); }
 

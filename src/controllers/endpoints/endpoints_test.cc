@@ -13,17 +13,21 @@ using testing::SizeIs;
 
 const k8s::ResourceType& endpoints_type() { return *k8s::find_by_kind("v1", "Endpoints"); }
 
-std::string pod(const std::string& name, const std::string& ports = R"([{"name":"http","containerPort":8080}])", const std::string& more = "") {
-  return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + R"(","namespace":"default","labels":{"app":"web"}},"spec":{)" + more +
+std::string pod(const std::string& name, const std::string& ports = R"([{"name":"http","containerPort":8080}])",
+                const std::string& more = "") {
+  return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name +
+         R"(","namespace":"default","labels":{"app":"web"}},"spec":{)" + more +
          R"("containers":[{"name":"c","image":"i","ports":)" + ports + "}]}}";
 }
 
 std::string service(const std::string& spec, const std::string& metadata = "") {
-  return R"({"apiVersion":"v1","kind":"Service","metadata":{)" + metadata + R"("name":"web","namespace":"default"},"spec":{"selector":{"app":"web"},)" + spec + "}}";
+  return R"({"apiVersion":"v1","kind":"Service","metadata":{)" + metadata +
+         R"("name":"web","namespace":"default"},"spec":{"selector":{"app":"web"},)" + spec + "}}";
 }
 
 // Without allocation in this cluster the families are written into the Service.
-const std::string kDual = R"("clusterIP":"10.96.3.3","clusterIPs":["10.96.3.3","2001:db8:96::33"],"ipFamilies":["IPv4","IPv6"],"ipFamilyPolicy":"PreferDualStack",)";
+const std::string kDual =
+    R"("clusterIP":"10.96.3.3","clusterIPs":["10.96.3.3","2001:db8:96::33"],"ipFamilies":["IPv4","IPv6"],"ipFamilyPolicy":"PreferDualStack",)";
 const std::string kSingle = R"("clusterIP":"10.96.3.3","clusterIPs":["10.96.3.3"],"ipFamilies":["IPv4"],)";
 const std::string kPorts = R"("ports":[{"name":"web","port":80,"targetPort":"http"}])";
 
@@ -39,7 +43,9 @@ std::vector<std::string> endpoints(const World& world, const std::string& type =
   auto flag = [](const std::optional<bool>& value) { return !value ? '-' : *value ? '1' : '0'; };
   for (const auto& slice : slices(world, type)) {
     for (const auto& e : slice.endpoints) {
-      lines.push_back(fmt::format("{} {} {}{}{}", e.targetRef ? e.targetRef->name : "-", e.addresses.at(0), flag(e.conditions.ready), flag(e.conditions.serving), flag(e.conditions.terminating)));
+      lines.push_back(fmt::format("{} {} {}{}{}", e.targetRef ? e.targetRef->name : "-", e.addresses.at(0),
+                                  flag(e.conditions.ready), flag(e.conditions.serving),
+                                  flag(e.conditions.terminating)));
     }
   }
   std::ranges::sort(lines);
@@ -48,7 +54,9 @@ std::vector<std::string> endpoints(const World& world, const std::string& type =
 
 TEST(Slices, BothFamiliesWithEverythingTheApiSays) {
   World world(1);
-  world.edit<k8s::Node>({"", "node-1"}, [](json::object& node) { node["metadata"].as_object()["labels"] = json::object{{"topology.kubernetes.io/zone", "a"}}; });
+  world.edit<k8s::Node>({"", "node-1"}, [](json::object& node) {
+    node["metadata"].as_object()["labels"] = json::object{{"topology.kubernetes.io/zone", "a"}};
+  });
   world.make(pod("p", R"([{"name":"http","containerPort":8080}])", R"("hostname":"h","subdomain":"web",)"));
   world.make(service(kDual + kPorts, R"("labels":{"team":"x"},)"));
   world.settle();
@@ -56,7 +64,10 @@ TEST(Slices, BothFamiliesWithEverythingTheApiSays) {
   EXPECT_THAT(endpoints(world, "IPv6"), ElementsAre("p 2001:db8:1:1::2 110"));
   const auto slice = slices(world, "IPv4").at(0);
   EXPECT_TRUE(slice.metadata.name.starts_with("web-"));
-  EXPECT_EQ(slice.metadata.labels, (k8s::StringMap{{"team", "x"}, {"kubernetes.io/service-name", "web"}, {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"}}));
+  EXPECT_EQ(slice.metadata.labels,
+            (k8s::StringMap{{"team", "x"},
+                            {"kubernetes.io/service-name", "web"},
+                            {"endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io"}}));
   ASSERT_THAT(slice.metadata.ownerReferences, SizeIs(1));
   EXPECT_EQ(slice.metadata.ownerReferences[0].kind, "Service");
   ASSERT_THAT(slice.ports, SizeIs(1));
@@ -91,15 +102,21 @@ TEST_P(States, OfAnEndpoint) {
     ASSERT_TRUE(world.cluster.remove(k8s::resource<k8s::Pod>(), {"default", "p"}));
     world.controllers->run_until_idle();  // its node has not ended it yet
   }
-  if (c.flags) EXPECT_THAT(endpoints(world), ElementsAre(std::string("p 10.1.1.2 ") + c.flags));
-  else EXPECT_THAT(endpoints(world), IsEmpty());
+  if (c.flags)
+    EXPECT_THAT(endpoints(world), ElementsAre(std::string("p 10.1.1.2 ") + c.flags));
+  else
+    EXPECT_THAT(endpoints(world), IsEmpty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, States,
-                         testing::Values(StateCase{"ready", false, true, false, "Running", "110"}, StateCase{"unready", false, false, false, "Running", "000"},
-                                         StateCase{"terminating", false, true, true, "Running", "011"}, StateCase{"terminating_unready", false, false, true, "Running", "001"},
-                                         StateCase{"published_unready", true, false, false, "Running", "100"}, StateCase{"published_terminating", true, true, true, "Running", "111"},
-                                         StateCase{"failed", false, false, false, "Failed", nullptr}, StateCase{"published_failed", true, false, false, "Failed", nullptr},
+                         testing::Values(StateCase{"ready", false, true, false, "Running", "110"},
+                                         StateCase{"unready", false, false, false, "Running", "000"},
+                                         StateCase{"terminating", false, true, true, "Running", "011"},
+                                         StateCase{"terminating_unready", false, false, true, "Running", "001"},
+                                         StateCase{"published_unready", true, false, false, "Running", "100"},
+                                         StateCase{"published_terminating", true, true, true, "Running", "111"},
+                                         StateCase{"failed", false, false, false, "Failed", nullptr},
+                                         StateCase{"published_failed", true, false, false, "Failed", nullptr},
                                          StateCase{"succeeded", false, false, false, "Succeeded", nullptr}),
                          [](const auto& info) { return info.param.what; });
 
@@ -165,7 +182,8 @@ TEST(Slices, AHundredEndpointsEachAndOnlyTheTouchedOneIsWritten) {
   EXPECT_EQ(sizes, (std::multiset<size_t>{50, 100, 100}));
   std::set<std::string> written;
   world.cluster.subscribe([&](const ObjectEvent& event) {
-    if (event.resource == &k8s::resource<k8s::EndpointSlice>()) written.insert(std::string(text_at(*event.object, {"metadata", "name"})));
+    if (event.resource == &k8s::resource<k8s::EndpointSlice>())
+      written.insert(std::string(text_at(*event.object, {"metadata", "name"})));
   });
   const std::string one = slices(world, "IPv4")[0].endpoints[7].targetRef->name;
   world.kubelet.ready = [&](const std::string& name) { return name != one; };
@@ -184,15 +202,20 @@ class Hints : public testing::TestWithParam<HintCase> {};
 
 TEST_P(Hints, FollowTrafficDistribution) {
   World world(1);
-  world.edit<k8s::Node>({"", "node-1"}, [](json::object& node) { node["metadata"].as_object()["labels"] = json::object{{"topology.kubernetes.io/zone", "a"}}; });
+  world.edit<k8s::Node>({"", "node-1"}, [](json::object& node) {
+    node["metadata"].as_object()["labels"] = json::object{{"topology.kubernetes.io/zone", "a"}};
+  });
   world.make(pod("p"));
-  world.make(service(kSingle + kPorts + (*GetParam().distribution ? R"(,"trafficDistribution":")" + std::string(GetParam().distribution) + "\"" : "")));
+  world.make(service(
+      kSingle + kPorts +
+      (*GetParam().distribution ? R"(,"trafficDistribution":")" + std::string(GetParam().distribution) + "\"" : "")));
   world.settle();
   const auto endpoint = slices(world, "IPv4").at(0).endpoints.at(0);
   EXPECT_EQ(endpoint.hints && endpoint.hints->forZones == std::vector<k8s::ForZone>{{"a"}}, GetParam().zones);
   EXPECT_EQ(endpoint.hints && endpoint.hints->forNodes == std::vector<k8s::ForZone>{{"node-1"}}, GetParam().nodes);
   // The zone of the node goes: so do the hints.
-  world.edit<k8s::Node>({"", "node-1"}, [](json::object& node) { node["metadata"].as_object()["labels"] = json::object{}; });
+  world.edit<k8s::Node>({"", "node-1"},
+                        [](json::object& node) { node["metadata"].as_object()["labels"] = json::object{}; });
   world.settle();
   const auto later = slices(world, "IPv4").at(0).endpoints.at(0);
   EXPECT_FALSE(later.zone);
@@ -200,7 +223,9 @@ TEST_P(Hints, FollowTrafficDistribution) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, Hints,
-                         testing::Values(HintCase{"", false, false}, HintCase{"PreferClose", true, false}, HintCase{"PreferSameZone", true, false}, HintCase{"PreferSameNode", true, true}));
+                         testing::Values(HintCase{"", false, false}, HintCase{"PreferClose", true, false},
+                                         HintCase{"PreferSameZone", true, false},
+                                         HintCase{"PreferSameNode", true, true}));
 
 TEST(Endpoints, TellReadyFromNotReady) {
   World world(1);
@@ -219,7 +244,8 @@ TEST(Endpoints, TellReadyFromNotReady) {
   EXPECT_EQ(text_at(subset.at("notReadyAddresses").as_array().at(0).as_object(), {"ip"}), "10.1.1.3");
 }
 
-constexpr const char* kUserEndpoints = R"({"apiVersion":"v1","kind":"Endpoints","metadata":{"name":"db","namespace":"default","labels":{"l":"1"}},
+constexpr const char* kUserEndpoints =
+    R"({"apiVersion":"v1","kind":"Endpoints","metadata":{"name":"db","namespace":"default","labels":{"l":"1"}},
   "subsets":[{"addresses":[{"ip":"203.0.113.7"}],"notReadyAddresses":[{"ip":"2001:db8:203::7"}],"ports":[{"name":"pg","port":5432,"protocol":"TCP"}]}]})";
 
 TEST(Mirroring, CopiesEndpointsOfUsers) {
@@ -227,12 +253,16 @@ TEST(Mirroring, CopiesEndpointsOfUsers) {
   world.make(kUserEndpoints);
   world.settle();
   EXPECT_THAT(world.all<k8s::EndpointSlice>("default"), IsEmpty()) << "no Service yet";
-  world.make(R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"db","namespace":"default"},"spec":{"clusterIP":"10.96.4.4","ports":[{"name":"pg","port":5432}]}})");
+  world.make(
+      R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"db","namespace":"default"},"spec":{"clusterIP":"10.96.4.4","ports":[{"name":"pg","port":5432}]}})");
   world.settle();
   EXPECT_THAT(endpoints(world, "IPv4"), ElementsAre("- 203.0.113.7 1--"));
   EXPECT_THAT(endpoints(world, "IPv6"), ElementsAre("- 2001:db8:203::7 0--"));
   const auto slice = slices(world, "IPv4").at(0);
-  EXPECT_EQ(slice.metadata.labels, (k8s::StringMap{{"l", "1"}, {"kubernetes.io/service-name", "db"}, {"endpointslice.kubernetes.io/managed-by", "endpointslicemirroring-controller.k8s.io"}}));
+  EXPECT_EQ(slice.metadata.labels,
+            (k8s::StringMap{{"l", "1"},
+                            {"kubernetes.io/service-name", "db"},
+                            {"endpointslice.kubernetes.io/managed-by", "endpointslicemirroring-controller.k8s.io"}}));
   EXPECT_EQ(slice.ports.at(0), (k8s::EndpointPort{"pg", "TCP", std::nullopt, 5432}));
 
   json::object changed = *world.cluster.get(endpoints_type(), {"default", "db"});
@@ -253,10 +283,12 @@ TEST(Mirroring, LeavesAloneWhatHasASelectorOrSaysSo) {
   json::object skipped = json::parse(kUserEndpoints).as_object();
   skipped["metadata"].as_object()["labels"] = json::object{{"endpointslice.kubernetes.io/skip-mirror", "true"}};
   world.make(skipped);
-  world.make(R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"db","namespace":"default"},"spec":{"clusterIP":"10.96.4.4","ports":[{"name":"pg","port":5432}]}})");
+  world.make(
+      R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"db","namespace":"default"},"spec":{"clusterIP":"10.96.4.4","ports":[{"name":"pg","port":5432}]}})");
   world.make(service(kSingle + kPorts));
   world.settle();
-  for (const auto& slice : world.all<k8s::EndpointSlice>("default")) EXPECT_EQ(slice.metadata.labels.at("kubernetes.io/service-name"), "web");
+  for (const auto& slice : world.all<k8s::EndpointSlice>("default"))
+    EXPECT_EQ(slice.metadata.labels.at("kubernetes.io/service-name"), "web");
 }
 
 TEST(SystemServices, AreThereAndComeBack) {
@@ -277,7 +309,9 @@ TEST(SystemServices, AreThereAndComeBack) {
     EXPECT_THAT(endpoints(world, "IPv6"), ElementsAre("- 2001:db8:2::1 1--"));
     const auto object = world.cluster.get(endpoints_type(), {"default", "kubernetes"});
     ASSERT_NE(object, nullptr);
-    EXPECT_EQ(object->at("subsets"), json::parse(R"([{"addresses":[{"ip":"192.0.2.1"}],"ports":[{"name":"https","port":6443,"protocol":"TCP"}]}])"));
+    EXPECT_EQ(
+        object->at("subsets"),
+        json::parse(R"([{"addresses":[{"ip":"192.0.2.1"}],"ports":[{"name":"https","port":6443,"protocol":"TCP"}]}])"));
   };
   check();
   ASSERT_TRUE(world.cluster.remove(k8s::resource<k8s::Service>(), {"default", "kubernetes"}));

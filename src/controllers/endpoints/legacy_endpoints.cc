@@ -28,7 +28,11 @@ json::array ports_of(const std::vector<k8s::EndpointPort>& ports) {
 
 json::object address_entry(const k8s::Service& service, const k8s::Pod& pod, const std::string& ip) {
   json::object entry{{"ip", ip},
-                     {"targetRef", {{"kind", "Pod"}, {"namespace", pod.metadata.namespace_}, {"name", pod.metadata.name}, {"uid", pod.metadata.uid}}}};
+                     {"targetRef",
+                      {{"kind", "Pod"},
+                       {"namespace", pod.metadata.namespace_},
+                       {"name", pod.metadata.name},
+                       {"uid", pod.metadata.uid}}}};
   if (!pod.spec.nodeName.empty()) entry["nodeName"] = pod.spec.nodeName;
   if (serves_by_name(service, pod)) entry["hostname"] = pod.spec.hostname;
   return entry;
@@ -76,7 +80,8 @@ json::array subsets_of(const Mirror& mirror, const k8s::Service& service, bool& 
 }  // namespace
 
 void LegacyEndpointsController::observe(const Change& change) {
-  observe_for_services(index_, mirror(), change, [this](const k8s::NamespacedName& service) { pacing_.note(queue, service); });
+  observe_for_services(index_, mirror(), change,
+                       [this](const k8s::NamespacedName& service) { pacing_.note(queue, service); });
   if (!writing_ && change.type == &endpoints_type()) queue.add(change.key);
 }
 
@@ -95,19 +100,24 @@ Result<void> LegacyEndpointsController::reconcile(const k8s::NamespacedName& key
   bool truncated = false;
   json::array subsets = subsets_of(mirror(), service, truncated);
   json::object endpoints = old ? *old : new_document(endpoints_type(), key.namespace_, key.name);
-  if (subsets.empty()) endpoints.erase("subsets");
-  else endpoints["subsets"] = std::move(subsets);
+  if (subsets.empty())
+    endpoints.erase("subsets");
+  else
+    endpoints["subsets"] = std::move(subsets);
   auto& metadata = child(endpoints, "metadata");
   metadata.erase("labels");
   set_labels(metadata, service.metadata.labels);
   auto& labels = child(metadata, "labels");
   labels[kManagedBy] = "endpoint-controller";
   if (is_headless(service)) labels[kHeadlessLabel] = "";
-  if (truncated) child(metadata, "annotations")[kOverCapacity] = "truncated";
-  else if (auto* annotations = metadata.if_contains("annotations"); annotations && annotations->is_object()) annotations->get_object().erase(kOverCapacity);
+  if (truncated)
+    child(metadata, "annotations")[kOverCapacity] = "truncated";
+  else if (auto* annotations = metadata.if_contains("annotations"); annotations && annotations->is_object())
+    annotations->get_object().erase(kOverCapacity);
   if (old && endpoints == *old) return {};
   writing_ = true;
-  auto written = old ? cluster().update(endpoints_type(), std::move(endpoints)) : cluster().create(endpoints_type(), std::move(endpoints));
+  auto written = old ? cluster().update(endpoints_type(), std::move(endpoints))
+                     : cluster().create(endpoints_type(), std::move(endpoints));
   writing_ = false;
   if (!written) return std::unexpected(written.error());
   return {};

@@ -4,7 +4,8 @@
 
 namespace carrick::controllers {
 
-// v1 Endpoints of Services with a selector: deprecated, but kubectl and the e2e tests still read them beside the slices.
+// v1 Endpoints of Services with a selector: deprecated, but kubectl and the e2e tests still read them beside the
+// slices.
 class LegacyEndpointsController : public Controller {
  public:
   explicit LegacyEndpointsController(Desk& desk) : Controller(desk), pacing_(desk.options) {}

@@ -22,7 +22,8 @@ std::vector<k8s::EndpointPort> ports_of(const json::object& subset) {
     if (!port.is_object()) continue;
     const auto& entry = port.get_object();
     const auto protocol = text_at(entry, {"protocol"});
-    k8s::EndpointPort out{std::string(text_at(entry, {"name"})), std::string(protocol.empty() ? "TCP" : protocol), std::nullopt, std::nullopt};
+    k8s::EndpointPort out{std::string(text_at(entry, {"name"})), std::string(protocol.empty() ? "TCP" : protocol),
+                          std::nullopt, std::nullopt};
     if (entry.contains("appProtocol")) out.appProtocol = std::string(text_at(entry, {"appProtocol"}));
     if (const auto number = number_at(entry, {"port"})) out.port = static_cast<int32_t>(*number);
     ports.push_back(std::move(out));
@@ -41,11 +42,13 @@ void append(const json::object& subset, const char* field, bool ready, std::map<
     k8s::Endpoint endpoint;
     endpoint.addresses.push_back(ip->str());
     endpoint.conditions.ready = ready;
-    if (const auto hostname = text_at(entry, {"hostname"}); !hostname.empty()) endpoint.hostname = std::string(hostname);
+    if (const auto hostname = text_at(entry, {"hostname"}); !hostname.empty())
+      endpoint.hostname = std::string(hostname);
     if (const auto node = text_at(entry, {"nodeName"}); !node.empty()) endpoint.nodeName = std::string(node);
     if (const auto* target = object_at(entry, {"targetRef"})) {
       auto text = [&](const char* key) { return std::string(text_at(*target, {key})); };
-      endpoint.targetRef = k8s::ObjectReference{text("kind"), text("namespace"), text("name"), text("uid"), text("apiVersion")};
+      endpoint.targetRef =
+          k8s::ObjectReference{text("kind"), text("namespace"), text("name"), text("uid"), text("apiVersion")};
     }
     by_type[ip->is_v4() ? "IPv4" : "IPv6"].endpoints.push_back(std::move(endpoint));
   }

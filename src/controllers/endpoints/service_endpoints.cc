@@ -26,7 +26,8 @@ std::optional<int32_t> port_by_name(const k8s::Pod& pod, const std::string& name
   return search(pod.spec.initContainers, true);  // sidecars
 }
 
-k8s::Endpoint make_endpoint(const Mirror& mirror, const k8s::Service& service, const k8s::Pod& pod, std::string address) {
+k8s::Endpoint make_endpoint(const Mirror& mirror, const k8s::Service& service, const k8s::Pod& pod,
+                            std::string address) {
   k8s::Endpoint endpoint;
   endpoint.addresses.push_back(std::move(address));
   const bool serving = is_ready(pod), terminating = is_being_deleted(pod);
@@ -55,7 +56,8 @@ k8s::Endpoint make_endpoint(const Mirror& mirror, const k8s::Service& service, c
 std::string ports_key(const std::vector<k8s::EndpointPort>& ports) {
   std::string key;
   for (const auto& port : ports) {
-    key += fmt::format("{}/{}/{}/{};", port.name.value_or(""), port.protocol.value_or(""), port.port.value_or(0), port.appProtocol.value_or(""));
+    key += fmt::format("{}/{}/{}/{};", port.name.value_or(""), port.protocol.value_or(""), port.port.value_or(0),
+                       port.appProtocol.value_or(""));
   }
   return key;
 }
@@ -77,7 +79,9 @@ std::vector<std::string> address_types(const k8s::Service& service) {
 }
 
 std::string address_of(const k8s::Pod& pod, std::string_view address_type) {
-  auto fits = [&](const std::string& ip) { return !ip.empty() && (ip.find(':') == std::string::npos) == (address_type == "IPv4"); };
+  auto fits = [&](const std::string& ip) {
+    return !ip.empty() && (ip.find(':') == std::string::npos) == (address_type == "IPv4");
+  };
   for (const auto& entry : pod.status.podIPs) {
     if (fits(entry.ip)) return entry.ip;
   }
@@ -89,8 +93,10 @@ std::vector<k8s::EndpointPort> resolve_ports(const k8s::Service& service, const 
   for (const auto& port : service.spec.ports) {
     const std::string protocol = port.protocol.empty() ? "TCP" : port.protocol;
     std::optional<int32_t> number;
-    if (const auto* name = std::get_if<std::string>(&port.targetPort)) number = name->empty() ? port.port : port_by_name(pod, *name, protocol);
-    else number = std::get<int32_t>(port.targetPort) ? std::get<int32_t>(port.targetPort) : port.port;
+    if (const auto* name = std::get_if<std::string>(&port.targetPort))
+      number = name->empty() ? port.port : port_by_name(pod, *name, protocol);
+    else
+      number = std::get<int32_t>(port.targetPort) ? std::get<int32_t>(port.targetPort) : port.port;
     if (number) ports.push_back({port.name, protocol, port.appProtocol, *number});
   }
   return ports;
@@ -131,8 +137,11 @@ std::vector<EndpointGroup> endpoint_groups(const Mirror& mirror, const k8s::Serv
 bool same_endpoint(const k8s::Pod& a, const k8s::Pod& b) {
   auto addressless = [](const k8s::Pod& pod) { return pod.status.podIPs.empty() && pod.status.podIP.empty(); };
   if (addressless(a) && addressless(b)) return true;
-  if (a.metadata.labels != b.metadata.labels || is_being_deleted(a) != is_being_deleted(b) || a.metadata.uid != b.metadata.uid) return false;
-  if (a.status.podIPs != b.status.podIPs || a.status.podIP != b.status.podIP || is_finished(a) != is_finished(b)) return false;
+  if (a.metadata.labels != b.metadata.labels || is_being_deleted(a) != is_being_deleted(b) ||
+      a.metadata.uid != b.metadata.uid)
+    return false;
+  if (a.status.podIPs != b.status.podIPs || a.status.podIP != b.status.podIP || is_finished(a) != is_finished(b))
+    return false;
   return is_ready(a) == is_ready(b) && a.spec == b.spec;
 }
 

@@ -18,7 +18,8 @@ struct Draft {
 using EndpointKey = std::tuple<std::string, std::string>;  // address, pod uid
 
 EndpointKey key_of(const k8s::Endpoint& endpoint) {
-  return {endpoint.addresses.empty() ? "" : endpoint.addresses.front(), endpoint.targetRef ? endpoint.targetRef->uid : ""};
+  return {endpoint.addresses.empty() ? "" : endpoint.addresses.front(),
+          endpoint.targetRef ? endpoint.targetRef->uid : ""};
 }
 
 // Distributes the endpoints of one group over the drafts that have its type and ports, then over new ones.
@@ -36,12 +37,14 @@ void distribute(EndpointGroup group, size_t max_endpoints, std::vector<Draft*> s
   for (auto& endpoint : group.endpoints) {
     const auto at = wanted.find(key_of(endpoint));
     if (at == wanted.end() || at->second != &endpoint) continue;
-    auto room = std::ranges::find_if(slices, [&](const Draft* slice) { return slice->endpoints.size() < max_endpoints; });
+    auto room =
+        std::ranges::find_if(slices, [&](const Draft* slice) { return slice->endpoints.size() < max_endpoints; });
     if (room != slices.end()) {
       (*room)->endpoints.push_back(std::move(endpoint));
       continue;
     }
-    if (made.empty() || made.back().endpoints.size() >= max_endpoints || made.back().address_type != group.address_type || made.back().ports != group.ports) {
+    if (made.empty() || made.back().endpoints.size() >= max_endpoints ||
+        made.back().address_type != group.address_type || made.back().ports != group.ports) {
       made.push_back({std::nullopt, group.address_type, group.ports, {}});
     }
     made.back().endpoints.push_back(std::move(endpoint));
@@ -53,12 +56,19 @@ Result<void> write(Desk& desk, const SliceOwner& owner, const Draft& draft) {
   k8s::EndpointSlice content;
   content.endpoints = draft.endpoints;
   content.ports = draft.ports;
-  auto labels_held = [&](const k8s::ObjectMeta& metadata) { return metadata.labels == owner.labels && metadata.annotations == owner.annotations; };
-  if (draft.old && (*draft.old)->endpoints == draft.endpoints && (*draft.old)->ports == draft.ports && labels_held((*draft.old)->metadata)) return {};
+  auto labels_held = [&](const k8s::ObjectMeta& metadata) {
+    return metadata.labels == owner.labels && metadata.annotations == owner.annotations;
+  };
+  if (draft.old && (*draft.old)->endpoints == draft.endpoints && (*draft.old)->ports == draft.ports &&
+      labels_held((*draft.old)->metadata))
+    return {};
 
   json::object encoded = k8s::encode(content);
-  json::object slice = draft.old ? *draft.old->document : new_document(type, owner.service.namespace_, "", owner.name_prefix);
-  auto take = [&](const char* field) { slice[field] = encoded.contains(field) ? encoded[field] : json::value(json::array{}); };
+  json::object slice =
+      draft.old ? *draft.old->document : new_document(type, owner.service.namespace_, "", owner.name_prefix);
+  auto take = [&](const char* field) {
+    slice[field] = encoded.contains(field) ? encoded[field] : json::value(json::array{});
+  };
   take("endpoints");
   take("ports");
   slice["addressType"] = draft.address_type;
@@ -109,7 +119,8 @@ Result<void> write_slices(Desk& desk, const SliceOwner& owner, std::vector<Store
   // A slice that lost all its endpoints takes new ones (ports may change, the address type may not).
   for (auto& draft : made) {
     if (draft.old) continue;
-    const auto spent = std::ranges::find_if(drafts, [&](const Draft& d) { return d.endpoints.empty() && d.address_type == draft.address_type; });
+    const auto spent = std::ranges::find_if(
+        drafts, [&](const Draft& d) { return d.endpoints.empty() && d.address_type == draft.address_type; });
     if (spent == drafts.end()) continue;
     draft.old = std::move(spent->old);
     drafts.erase(spent);

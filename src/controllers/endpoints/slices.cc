@@ -81,7 +81,8 @@ void observe_for_services(ServiceIndex& index, const Mirror& mirror, const Chang
 }
 
 void EndpointSliceController::observe(const Change& change) {
-  observe_for_services(index_, mirror(), change, [this](const k8s::NamespacedName& service) { pacing_.note(queue, service); });
+  observe_for_services(index_, mirror(), change,
+                       [this](const k8s::NamespacedName& service) { pacing_.note(queue, service); });
   if (writing_) return;
   for (const auto* slice : {change.was<k8s::EndpointSlice>(), change.becomes<k8s::EndpointSlice>()}) {
     if (!slice || !is_ours(*slice)) continue;

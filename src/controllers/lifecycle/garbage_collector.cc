@@ -102,7 +102,8 @@ Result<void> GarbageCollector::drop_owners(const Item& item, const std::unordere
   json::array kept;
   if (const auto* owners = array_at(changed, {"metadata", "ownerReferences"})) {
     for (const auto& entry : *owners) {
-      if (!entry.is_object() || !uids.contains(std::string(text_at(entry.get_object(), {"uid"})))) kept.push_back(entry);
+      if (!entry.is_object() || !uids.contains(std::string(text_at(entry.get_object(), {"uid"}))))
+        kept.push_back(entry);
     }
   }
   child(changed, "metadata")["ownerReferences"] = std::move(kept);
@@ -112,7 +113,8 @@ Result<void> GarbageCollector::drop_owners(const Item& item, const std::unordere
 
 Result<void> GarbageCollector::finish_foreground(const std::string& uid, const Item& item) {
   std::vector<std::string> dependents;
-  if (const auto at = dependents_.find(uid); at != dependents_.end()) dependents.assign(at->second.begin(), at->second.end());
+  if (const auto at = dependents_.find(uid); at != dependents_.end())
+    dependents.assign(at->second.begin(), at->second.end());
   bool waiting = false;
   for (const auto& dependent_uid : dependents) {
     const auto at = items_.find(dependent_uid);
@@ -127,7 +129,8 @@ Result<void> GarbageCollector::finish_foreground(const std::string& uid, const I
 
 Result<void> GarbageCollector::orphan_dependents(const std::string& uid, const Item& item) {
   std::vector<std::string> dependents;
-  if (const auto at = dependents_.find(uid); at != dependents_.end()) dependents.assign(at->second.begin(), at->second.end());
+  if (const auto at = dependents_.find(uid); at != dependents_.end())
+    dependents.assign(at->second.begin(), at->second.end());
   for (const auto& dependent : dependents) {
     const auto at = items_.find(dependent);
     if (at == items_.end()) continue;
@@ -142,8 +145,10 @@ Result<void> GarbageCollector::collect(const std::string& uid, const Item& item)
   std::unordered_set<std::string> gone;
   bool solid = false;
   for (const auto& owner : item.owners) {
-    if (owner.known_kind && !owner.uid.empty() && !items_.contains(owner.uid)) gone.insert(owner.uid);
-    else solid = true;
+    if (owner.known_kind && !owner.uid.empty() && !items_.contains(owner.uid))
+      gone.insert(owner.uid);
+    else
+      solid = true;
   }
   if (gone.empty()) return {};
   return solid ? drop_owners(item, gone) : remove(uid, item, "Background");

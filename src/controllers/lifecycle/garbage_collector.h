@@ -7,8 +7,8 @@
 
 namespace carrick::controllers {
 
-// Deletes what has lost all its owners (Background), what an owner waits for (Foreground), and cuts ties where dependents
-// shall stay (Orphan). Works on any kind: it reads metadata only. Its keys are uids.
+// Deletes what has lost all its owners (Background), what an owner waits for (Foreground), and cuts ties where
+// dependents shall stay (Orphan). Works on any kind: it reads metadata only. Its keys are uids.
 class GarbageCollector : public Controller {
  public:
   using Controller::Controller;

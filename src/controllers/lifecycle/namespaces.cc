@@ -10,7 +10,9 @@ namespace {
 constexpr std::array kSystemNamespaces{"default", "kube-system", "kube-public", "kube-node-lease"};
 constexpr const char* kRootCa = "kube-root-ca.crt";
 
-bool is_system(const std::string& name) { return std::ranges::find(kSystemNamespaces, name) != kSystemNamespaces.end(); }
+bool is_system(const std::string& name) {
+  return std::ranges::find(kSystemNamespaces, name) != kSystemNamespaces.end();
+}
 
 }  // namespace
 
@@ -32,7 +34,8 @@ void NamespaceController::observe(const Change& change) {
     content.erase({change.type, change.key});
   }
   const auto* space = mirror().find<k8s::Namespace>({"", namespace_});
-  const bool wanted = !change.now && !desk_.options.ca_pem.empty() && (change.key.name == "default" || change.key.name == kRootCa);
+  const bool wanted =
+      !change.now && !desk_.options.ca_pem.empty() && (change.key.name == "default" || change.key.name == kRootCa);
   if (wanted || (space && space->object->metadata.deletionTimestamp)) queue.add({"", namespace_});
   if (content.empty()) content_.erase(namespace_);
 }
@@ -41,7 +44,8 @@ Result<void> NamespaceController::reconcile(const k8s::NamespacedName& key) {
   const auto* found = mirror().find<k8s::Namespace>(key);
   if (!found) {
     if (!is_system(key.name)) return {};
-    TRY_VOID(cluster().create(k8s::resource<k8s::Namespace>(), new_document(k8s::resource<k8s::Namespace>(), "", key.name)));
+    TRY_VOID(
+        cluster().create(k8s::resource<k8s::Namespace>(), new_document(k8s::resource<k8s::Namespace>(), "", key.name)));
     return {};
   }
   const Stored<k8s::Namespace> space = *found;
@@ -59,8 +63,10 @@ Result<void> NamespaceController::ensure_content(const std::string& namespace_) 
   if (old && text_at(*old, {"data", "ca.crt"}) == desk_.options.ca_pem) return {};
   json::object map = old ? *old : new_document(maps, namespace_, kRootCa);
   child(map, "data")["ca.crt"] = desk_.options.ca_pem;
-  if (old) TRY_VOID(cluster().update(maps, std::move(map)));
-  else TRY_VOID(cluster().create(maps, std::move(map)));
+  if (old)
+    TRY_VOID(cluster().update(maps, std::move(map)));
+  else
+    TRY_VOID(cluster().create(maps, std::move(map)));
   return {};
 }
 

@@ -6,8 +6,8 @@
 
 namespace carrick::controllers {
 
-// Namespaces that every cluster has, what every namespace has (ServiceAccount default, kube-root-ca.crt), and the end of a
-// namespace: its content is deleted, then its finalizer goes.
+// Namespaces that every cluster has, what every namespace has (ServiceAccount default, kube-root-ca.crt), and the end
+// of a namespace: its content is deleted, then its finalizer goes.
 class NamespaceController : public Controller {
  public:
   using Controller::Controller;

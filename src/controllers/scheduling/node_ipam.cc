@@ -50,7 +50,8 @@ Result<void> check_no_overlap(const Options& options) {
   for (size_t i = 0; i < all.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       if (overlap(all[i].second, all[j].second)) {
-        return fail(ErrorKind::kInvalid, "{} {} overlaps {} {}", all[j].first, all[j].second.str(), all[i].first, all[i].second.str());
+        return fail(ErrorKind::kInvalid, "{} {} overlaps {} {}", all[j].first, all[j].second.str(), all[i].first,
+                    all[i].second.str());
       }
     }
   }
@@ -65,15 +66,18 @@ void NodeIpam::observe(const Change& change) {
   }
   const auto* was = change.was<k8s::Node>();
   const auto* now = change.becomes<k8s::Node>();
-  if (now && (!was || pod_cidrs(*was) != pod_cidrs(*now) || was->status.addresses != now->status.addresses)) queue.add(change.key);
+  if (now && (!was || pod_cidrs(*was) != pod_cidrs(*now) || was->status.addresses != now->status.addresses))
+    queue.add(change.key);
 }
 
 Result<std::vector<net::Prefix>> NodeIpam::choose(const std::string& node) const {
   auto blocks = [&](uint64_t index) -> std::vector<net::Prefix> {
     std::vector<net::Prefix> prefixes;
     for (const auto& cluster : desk_.options.cluster_cidrs) {
-      const auto prefix = block(cluster, cluster.is_v4() ? desk_.options.node_mask_v4 : desk_.options.node_mask_v6, index);
-      const bool free = prefix && std::ranges::none_of(taken_, [&](const auto& entry) { return overlap(entry.first, *prefix); });
+      const auto prefix =
+          block(cluster, cluster.is_v4() ? desk_.options.node_mask_v4 : desk_.options.node_mask_v6, index);
+      const bool free =
+          prefix && std::ranges::none_of(taken_, [&](const auto& entry) { return overlap(entry.first, *prefix); });
       if (!free) return {};
       prefixes.push_back(*prefix);
     }
@@ -96,10 +100,12 @@ void NodeIpam::report_overlaps(const k8s::Node& node) const {
   };
   for (const auto& prefix : pod_cidrs(node)) {
     for (const auto& [other, owner] : taken_) {
-      if (owner != node.metadata.name && overlap(prefix, other)) warn(fmt::format("pod CIDR {} overlaps {} of node {}", prefix.str(), other.str(), owner));
+      if (owner != node.metadata.name && overlap(prefix, other))
+        warn(fmt::format("pod CIDR {} overlaps {} of node {}", prefix.str(), other.str(), owner));
     }
     for (const auto& service : desk_.options.service_cidrs) {
-      if (overlap(prefix, service)) warn(fmt::format("pod CIDR {} overlaps service CIDR {}", prefix.str(), service.str()));
+      if (overlap(prefix, service))
+        warn(fmt::format("pod CIDR {} overlaps service CIDR {}", prefix.str(), service.str()));
     }
   }
   for (const auto& address : node.status.addresses) {

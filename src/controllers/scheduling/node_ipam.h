@@ -4,8 +4,8 @@
 
 namespace carrick::controllers {
 
-// IPAM-1/2: one pod CIDR of each family for every node, never changed once set. The node whose name ends in number i gets
-// block i, so the plan does not depend on the order in which nodes come; others get the lowest free block.
+// IPAM-1/2: one pod CIDR of each family for every node, never changed once set. The node whose name ends in number i
+// gets block i, so the plan does not depend on the order in which nodes come; others get the lowest free block.
 class NodeIpam : public Controller {
  public:
   using Controller::Controller;

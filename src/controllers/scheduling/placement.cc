@@ -12,7 +12,9 @@ bool requirement_holds(const json::object& requirement, const std::string* value
   const auto op = text_at(requirement, {"operator"});
   const auto* values = array_at(requirement, {"values"});
   auto listed = [&] {
-    return value && values && std::ranges::any_of(*values, [&](const json::value& v) { return v.is_string() && v.get_string() == *value; });
+    return value && values && std::ranges::any_of(*values, [&](const json::value& v) {
+             return v.is_string() && v.get_string() == *value;
+           });
   };
   if (op == "In") return listed();
   if (op == "NotIn") return !listed();
@@ -32,7 +34,8 @@ bool term_holds(const json::object& term, const k8s::Node& node) {
   if (expressions) {
     for (const auto& expression : *expressions) {
       const auto label = node.metadata.labels.find(std::string(text_at(expression.as_object(), {"key"})));
-      if (!requirement_holds(expression.as_object(), label == node.metadata.labels.end() ? nullptr : &label->second)) return false;
+      if (!requirement_holds(expression.as_object(), label == node.metadata.labels.end() ? nullptr : &label->second))
+        return false;
     }
   }
   if (fields) {
@@ -56,7 +59,8 @@ bool tolerates(const std::vector<k8s::Toleration>& tolerations, const k8s::Taint
 std::optional<k8s::Taint> untolerated_taint(const k8s::Node& node, const std::vector<k8s::Toleration>& tolerations) {
   std::vector<k8s::Taint> taints = node.spec.taints;
   for (const auto& condition : node.status.conditions) {
-    if (condition.type == "Ready" && condition.status != "True") taints.push_back({"node.kubernetes.io/not-ready", "", "NoSchedule"});
+    if (condition.type == "Ready" && condition.status != "True")
+      taints.push_back({"node.kubernetes.io/not-ready", "", "NoSchedule"});
   }
   for (const auto& taint : taints) {
     if (taint.effect != "PreferNoSchedule" && !tolerates(tolerations, taint)) return taint;
@@ -66,9 +70,11 @@ std::optional<k8s::Taint> untolerated_taint(const k8s::Node& node, const std::ve
 
 bool selects_node(const k8s::PodSpec& spec, const json::object& pod_document, const k8s::Node& node) {
   if (!k8s::matches(spec.nodeSelector, node.metadata.labels)) return false;
-  const auto* terms = array_at(pod_document, {"spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"});
+  const auto* terms = array_at(pod_document, {"spec", "affinity", "nodeAffinity",
+                                              "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"});
   if (!terms) return true;
-  return std::ranges::any_of(*terms, [&](const json::value& term) { return term.is_object() && term_holds(term.get_object(), node); });
+  return std::ranges::any_of(
+      *terms, [&](const json::value& term) { return term.is_object() && term_holds(term.get_object(), node); });
 }
 
 std::vector<HostPort> host_ports(const k8s::PodSpec& spec) {

@@ -6,8 +6,8 @@
 namespace carrick::controllers {
 
 bool tolerates(const std::vector<k8s::Toleration>& tolerations, const k8s::Taint& taint);
-// The first NoSchedule or NoExecute taint that the pod does not tolerate, or null. A node that says it is not Ready counts as
-// tainted node.kubernetes.io/not-ready.
+// The first NoSchedule or NoExecute taint that the pod does not tolerate, or null. A node that says it is not Ready
+// counts as tainted node.kubernetes.io/not-ready.
 std::optional<k8s::Taint> untolerated_taint(const k8s::Node& node, const std::vector<k8s::Toleration>& tolerations);
 
 // nodeSelector and the required part of nodeAffinity (read from the document: the structs do not carry it).

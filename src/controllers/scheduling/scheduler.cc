@@ -10,7 +10,8 @@ namespace carrick::controllers {
 namespace {
 
 bool is_ours(const k8s::Pod& pod) {
-  return pod.spec.nodeName.empty() && is_active(pod) && (pod.spec.schedulerName.empty() || pod.spec.schedulerName == "default-scheduler");
+  return pod.spec.nodeName.empty() && is_active(pod) &&
+         (pod.spec.schedulerName.empty() || pod.spec.schedulerName == "default-scheduler");
 }
 
 bool takes_room(const k8s::Pod* pod) { return pod && !pod->spec.nodeName.empty() && !is_finished(*pod); }
@@ -53,7 +54,8 @@ void Scheduler::observe(const Change& change) {
   }
   if (pod && is_ours(*pod)) {
     // Its own "unschedulable" must not wake it up again.
-    if (!was || !is_ours(*was) || was->spec != pod->spec || was->metadata.labels != pod->metadata.labels) queue.add(change.key);
+    if (!was || !is_ours(*was) || was->spec != pod->spec || was->metadata.labels != pod->metadata.labels)
+      queue.add(change.key);
   } else {
     unschedulable_.erase(change.key);
   }

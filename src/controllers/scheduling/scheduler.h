@@ -7,9 +7,9 @@
 
 namespace carrick::controllers {
 
-// Gives each pod a node: those that may take it, of these the one with fewest pods of the same owner, then with fewest pods,
-// then the first by name. Pods that fit nowhere say why (PodScheduled, FailedScheduling) and are looked at again when a node
-// changes or a pod leaves one.
+// Gives each pod a node: those that may take it, of these the one with fewest pods of the same owner, then with fewest
+// pods, then the first by name. Pods that fit nowhere say why (PodScheduled, FailedScheduling) and are looked at again
+// when a node changes or a pod leaves one.
 class Scheduler : public Controller {
  public:
   using Controller::Controller;

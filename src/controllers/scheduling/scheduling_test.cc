@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
-#include "controllers/test_world.h"
 #include "controllers/scheduling/placement.h"
+#include "controllers/test_world.h"
 
 namespace carrick::controllers {
 namespace {
@@ -9,11 +9,14 @@ namespace {
 using testing::ElementsAre;
 
 std::string pod(const std::string& name, const std::string& spec = "") {
-  return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name + R"(","namespace":"default"},"spec":{"containers":[{"name":"c","image":"i")" +
+  return R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":")" + name +
+         R"(","namespace":"default"},"spec":{"containers":[{"name":"c","image":"i")" +
          (spec.starts_with("\"ports\"") ? "," + spec + "}]" : "}]" + (spec.empty() ? "" : "," + spec)) + "}}";
 }
 
-std::string node_of(const World& world, const std::string& name) { return world.get<k8s::Pod>({"default", name})->spec.nodeName; }
+std::string node_of(const World& world, const std::string& name) {
+  return world.get<k8s::Pod>({"default", name})->spec.nodeName;
+}
 
 std::string reason(const World& world, const std::string& name) {
   for (const auto& condition : world.get<k8s::Pod>({"default", name})->status.conditions) {
@@ -62,20 +65,30 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"plain", "{}", "{}", "", nullptr},
         Case{"selector", R"({"labels":{"disk":"ssd"}})", "{}", R"("nodeSelector":{"disk":"ssd"})", nullptr},
-        Case{"no selector", "{}", "{}", R"("nodeSelector":{"disk":"ssd"})", "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
-        Case{"cordoned", "{}", R"({"unschedulable":true})", "", "0/1 nodes are available: 1 node(s) were unschedulable."},
-        Case{"taint", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})", "", "0/1 nodes are available: 1 node(s) had untolerated taint {k: v}."},
-        Case{"soft taint", "{}", R"({"taints":[{"key":"k","value":"v","effect":"PreferNoSchedule"}]})", "", nullptr},
-        Case{"tolerated", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})", R"("tolerations":[{"key":"k","operator":"Equal","value":"v"}])", nullptr},
-        Case{"other value", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})", R"("tolerations":[{"key":"k","value":"w"}])",
+        Case{"no selector", "{}", "{}", R"("nodeSelector":{"disk":"ssd"})",
+             "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."},
+        Case{"cordoned", "{}", R"({"unschedulable":true})", "",
+             "0/1 nodes are available: 1 node(s) were unschedulable."},
+        Case{"taint", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})", "",
              "0/1 nodes are available: 1 node(s) had untolerated taint {k: v}."},
-        Case{"exists", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoExecute"}]})", R"("tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute"}])", nullptr},
-        Case{"all", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})", R"("tolerations":[{"operator":"Exists"}])", nullptr},
-        Case{"affinity", R"({"labels":{"zone":"a"}})", "{}",
-             R"("affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"zone","operator":"In","values":["a","b"]}]}]}}})", nullptr},
-        Case{"affinity elsewhere", R"({"labels":{"zone":"c"}})", "{}",
-             R"("affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"zone","operator":"In","values":["a","b"]}]}]}}})",
-             "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."}),
+        Case{"soft taint", "{}", R"({"taints":[{"key":"k","value":"v","effect":"PreferNoSchedule"}]})", "", nullptr},
+        Case{"tolerated", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})",
+             R"("tolerations":[{"key":"k","operator":"Equal","value":"v"}])", nullptr},
+        Case{"other value", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})",
+             R"("tolerations":[{"key":"k","value":"w"}])",
+             "0/1 nodes are available: 1 node(s) had untolerated taint {k: v}."},
+        Case{"exists", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoExecute"}]})",
+             R"("tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute"}])", nullptr},
+        Case{"all", "{}", R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})",
+             R"("tolerations":[{"operator":"Exists"}])", nullptr},
+        Case{
+            "affinity", R"({"labels":{"zone":"a"}})", "{}",
+            R"("affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"zone","operator":"In","values":["a","b"]}]}]}}})",
+            nullptr},
+        Case{
+            "affinity elsewhere", R"({"labels":{"zone":"c"}})", "{}",
+            R"("affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"zone","operator":"In","values":["a","b"]}]}]}}})",
+            "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."}),
     [](const auto& info) {
       std::string name = info.param.what;
       std::ranges::replace(name, ' ', '_');
@@ -132,7 +145,9 @@ TEST(Scheduler, ANodeThatIsNotReadyGetsNothing) {
   EXPECT_EQ(node_of(world, "p"), "n");
 }
 
-std::vector<std::string> cidrs(const World& world, const std::string& node) { return world.get<k8s::Node>({"", node})->spec.podCIDRs; }
+std::vector<std::string> cidrs(const World& world, const std::string& node) {
+  return world.get<k8s::Node>({"", node})->spec.podCIDRs;
+}
 
 TEST(NodeIpam, TheNumberOfTheNameIsTheBlock) {
   World world(0);
@@ -182,7 +197,8 @@ TEST(NodeIpam, ANodeAddressInsideTheClusterCidrIsAnEvent) {
   ASSERT_TRUE(world.cluster.update_status(k8s::resource<k8s::Node>(), node));
   world.settle();
   std::vector<std::string> messages;
-  for (const auto& event : world.cluster.list(*k8s::find_by_kind("v1", "Event"))) messages.emplace_back(text_at(*event, {"message"}));
+  for (const auto& event : world.cluster.list(*k8s::find_by_kind("v1", "Event")))
+    messages.emplace_back(text_at(*event, {"message"}));
   EXPECT_THAT(messages, ElementsAre("node address 10.1.7.7 is inside 10.1.0.0/16"));
 }
 

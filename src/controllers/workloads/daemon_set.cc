@@ -15,7 +15,8 @@ constexpr const char* kRevisionLabel = "controller-revision-hash";
 // What every daemon pod bears (kubernetes' AddOrUpdateDaemonPodTolerations).
 std::vector<k8s::Toleration> daemon_tolerations(bool host_network) {
   std::vector<k8s::Toleration> tolerations;
-  for (const char* key : {"not-ready", "unreachable"}) tolerations.push_back({fmt::format("node.kubernetes.io/{}", key), "Exists", "", ""});
+  for (const char* key : {"not-ready", "unreachable"})
+    tolerations.push_back({fmt::format("node.kubernetes.io/{}", key), "Exists", "", ""});
   for (const char* key : {"disk-pressure", "memory-pressure", "pid-pressure", "unschedulable"}) {
     tolerations.push_back({fmt::format("node.kubernetes.io/{}", key), "Exists", "", "NoSchedule"});
   }
@@ -28,7 +29,7 @@ struct View {
   Revision revision;
   std::vector<k8s::Toleration> tolerations;
   json::object pod_template;
-  std::map<std::string, PodList> pods;  // by node; being deleted too
+  std::map<std::string, PodList> pods;        // by node; being deleted too
   std::set<std::string> eligible, tolerated;  // nodes that shall have a pod; those whose pod may stay
   int64_t min_ready = 0;
 
@@ -88,7 +89,8 @@ Result<void> place(Desk& desk, const View& view) {
     for (size_t i = 0; found != view.pods.end() && i < found->second.size(); ++i) {
       const auto& pod = found->second[i];
       // One that ends makes room when it has ended; the second and later ones (adopted) are too many.
-      if (!is_being_deleted(*pod) && (is_finished(*pod) || have)) TRY_VOID(delete_pod(desk, view.owner(), *pod, kSource));
+      if (!is_being_deleted(*pod) && (is_finished(*pod) || have))
+        TRY_VOID(delete_pod(desk, view.owner(), *pod, kSource));
       have = true;
     }
     if (!have) TRY_VOID(make_pod(desk, view, node));
@@ -111,7 +113,8 @@ bool available(const View& view, const k8s::Pod& pod, Time now) {
 Result<void> update(Desk& desk, const View& view) {
   if (text_at(*view.set.document, {"spec", "updateStrategy", "type"}) == "OnDelete") return {};
   std::optional<k8s::IntOrString> limit;
-  for (const char* field : {"maxSurge", "maxUnavailable"}) {  // surge: not made beside the old pod yet, so it counts as missing
+  for (const char* field :
+       {"maxSurge", "maxUnavailable"}) {  // surge: not made beside the old pod yet, so it counts as missing
     const auto* value = value_at(*view.set.document, {"spec", "updateStrategy", "rollingUpdate", field});
     if (value && value->is_string() && value->get_string() != "0%") limit = std::string(value->get_string());
     if (value && value->is_int64() && value->get_int64() > 0) limit = static_cast<int32_t>(value->get_int64());
@@ -120,13 +123,17 @@ Result<void> update(Desk& desk, const View& view) {
   PodList serving_old;
   for (const auto& node : view.eligible) {
     const auto found = view.pods.find(node);
-    const bool serves = found != view.pods.end() && std::ranges::any_of(found->second, [&](const auto& pod) { return available(view, *pod, desk.now()); });
+    const bool serves = found != view.pods.end() && std::ranges::any_of(found->second, [&](const auto& pod) {
+                          return available(view, *pod, desk.now());
+                        });
     if (!serves) --budget;
     for (size_t i = 0; found != view.pods.end() && i < found->second.size(); ++i) {
       const auto& pod = found->second[i];
       if (is_current(view, *pod) || is_being_deleted(*pod)) continue;
-      if (available(view, *pod, desk.now())) serving_old.push_back(pod);
-      else TRY_VOID(delete_pod(desk, view.owner(), *pod, kSource));
+      if (available(view, *pod, desk.now()))
+        serving_old.push_back(pod);
+      else
+        TRY_VOID(delete_pod(desk, view.owner(), *pod, kSource));
     }
   }
   for (const auto& pod : serving_old) {
@@ -150,12 +157,17 @@ json::object status_of(const View& view, Time now, std::optional<Time>& next) {
     const auto from = available_from(**live, static_cast<int32_t>(view.min_ready));
     if (!from) continue;
     ++ready;
-    if (*from <= now) ++serving;
-    else next = next ? std::min(*next, *from) : *from;
+    if (*from <= now)
+      ++serving;
+    else
+      next = next ? std::min(*next, *from) : *from;
   }
   const auto desired = static_cast<int64_t>(view.eligible.size());
-  json::object status{{"observedGeneration", view.set->metadata.generation}, {"desiredNumberScheduled", desired}, {"currentNumberScheduled", current},
-                      {"numberMisscheduled", misplaced}, {"numberReady", ready}};
+  json::object status{{"observedGeneration", view.set->metadata.generation},
+                      {"desiredNumberScheduled", desired},
+                      {"currentNumberScheduled", current},
+                      {"numberMisscheduled", misplaced},
+                      {"numberReady", ready}};
   if (updated) status["updatedNumberScheduled"] = updated;
   if (serving) status["numberAvailable"] = serving;
   if (desired > serving) status["numberUnavailable"] = desired - serving;
@@ -164,7 +176,8 @@ json::object status_of(const View& view, Time now, std::optional<Time>& next) {
 
 bool node_matters(const k8s::Node* was, const k8s::Node* now) {
   if (!was || !now) return true;
-  return was->metadata.labels != now->metadata.labels || was->spec.taints != now->spec.taints || was->metadata.deletionTimestamp != now->metadata.deletionTimestamp;
+  return was->metadata.labels != now->metadata.labels || was->spec.taints != now->spec.taints ||
+         was->metadata.deletionTimestamp != now->metadata.deletionTimestamp;
 }
 
 }  // namespace
@@ -191,7 +204,8 @@ Result<void> DaemonSetController::reconcile(const k8s::NamespacedName& key) {
   json::object status = status_of(view, now(), next);
   if (next) queue.add_at(key, *next);
   TRY_VOID(write_status(cluster(), view.owner().type, view.set.document, std::move(status)));
-  TRY_VOID(remove_old_revisions(desk_, view.owner(), {view.revision.name}, number_at(*view.set.document, {"spec", "revisionHistoryLimit"}).value_or(10)));
+  TRY_VOID(remove_old_revisions(desk_, view.owner(), {view.revision.name},
+                                number_at(*view.set.document, {"spec", "revisionHistoryLimit"}).value_or(10)));
   return advanced;
 }
 

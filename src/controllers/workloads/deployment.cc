@@ -32,7 +32,8 @@ Result<void> roll(Desk& desk, const Rollout& rollout) {
   TRY_VOID(ensure_current(desk, rollout));
   Rollout fresh = TRY(read_rollout(desk, rollout.deployment));
   if (!fresh.current) return {};
-  const int32_t size = (*fresh.current)->spec.replicas.value_or(1) > fresh.replicas() ? fresh.replicas() : replicas_of_current(fresh);
+  const int32_t size =
+      (*fresh.current)->spec.replicas.value_or(1) > fresh.replicas() ? fresh.replicas() : replicas_of_current(fresh);
   TRY_VOID(scale_replica_set(desk, fresh, *fresh.current, size));
   fresh = TRY(read_rollout(desk, rollout.deployment));
   return roll_old(desk, fresh);
@@ -84,7 +85,8 @@ Result<void> DeploymentController::reconcile(const k8s::NamespacedName& key) {
   if (!found) return advanced;
   const Rollout rollout = TRY(read_rollout(desk_, Stored<k8s::Deployment>(*found)));
   std::optional<Time> next;
-  TRY_VOID(write_status(cluster(), k8s::resource<k8s::Deployment>(), rollout.deployment.document, rollout_status(rollout, now(), next)));
+  TRY_VOID(write_status(cluster(), k8s::resource<k8s::Deployment>(), rollout.deployment.document,
+                        rollout_status(rollout, now(), next)));
   if (next) queue.add_at(key, *next);
   return advanced;
 }

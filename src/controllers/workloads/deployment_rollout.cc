@@ -24,7 +24,8 @@ json::object template_without_hash(const json::object& document) {
   if (const auto* from = object_at(document, {"spec", "template"})) pod_template = *from;
   auto& metadata = child(pod_template, "metadata");
   metadata.erase("creationTimestamp");
-  if (auto* labels = metadata.if_contains("labels"); labels && labels->is_object()) labels->get_object().erase(kTemplateHash);
+  if (auto* labels = metadata.if_contains("labels"); labels && labels->is_object())
+    labels->get_object().erase(kTemplateHash);
   return pod_template;
 }
 
@@ -38,7 +39,8 @@ std::vector<Stored<k8s::ReplicaSet>> sets_of(const Mirror& mirror, const std::st
   return sets;
 }
 
-Result<void> set_owner(Desk& desk, const Stored<k8s::ReplicaSet>& set, const k8s::ObjectMeta* owner, const std::string& old_uid) {
+Result<void> set_owner(Desk& desk, const Stored<k8s::ReplicaSet>& set, const k8s::ObjectMeta* owner,
+                       const std::string& old_uid) {
   json::object changed = *set.document;
   json::array references;
   if (const auto* old = array_at(changed, {"metadata", "ownerReferences"})) {
@@ -83,7 +85,8 @@ void annotate_size(const Rollout& rollout, json::object& set) {
 
 json::object new_replica_set(const Rollout& rollout, const std::string& hash) {
   const auto& deployment = rollout.deployment;
-  json::object set = new_document(replica_sets(), deployment->metadata.namespace_, deployment->metadata.name + "-" + hash);
+  json::object set =
+      new_document(replica_sets(), deployment->metadata.namespace_, deployment->metadata.name + "-" + hash);
   json::object pod_template = template_without_hash(*deployment.document);
   child(child(pod_template, "metadata"), "labels")[kTemplateHash] = hash;
   auto& metadata = set["metadata"].get_object();
@@ -92,7 +95,9 @@ json::object new_replica_set(const Rollout& rollout, const std::string& hash) {
   json::object selector;
   if (const auto* from = object_at(*deployment.document, {"spec", "selector"})) selector = *from;
   child(selector, "matchLabels")[kTemplateHash] = hash;
-  set["spec"] = json::object{{"replicas", replicas_of_current(rollout)}, {"selector", std::move(selector)}, {"template", std::move(pod_template)}};
+  set["spec"] = json::object{{"replicas", replicas_of_current(rollout)},
+                             {"selector", std::move(selector)},
+                             {"template", std::move(pod_template)}};
   if (deployment->spec.minReadySeconds) set["spec"].get_object()["minReadySeconds"] = deployment->spec.minReadySeconds;
   copy_annotations(rollout, set);
   annotate_size(rollout, set);
@@ -150,8 +155,10 @@ Result<Rollout> read_rollout(Desk& desk, const Stored<k8s::Deployment>& deployme
   Rollout rollout{deployment, std::nullopt, {}};
   const json::object wanted = template_without_hash(*deployment.document);
   for (auto& set : sets_of(desk.mirror, deployment->metadata.uid)) {
-    if (!rollout.current && template_without_hash(*set.document) == wanted) rollout.current = std::move(set);
-    else rollout.old.push_back(std::move(set));
+    if (!rollout.current && template_without_hash(*set.document) == wanted)
+      rollout.current = std::move(set);
+    else
+      rollout.old.push_back(std::move(set));
   }
   return rollout;
 }
@@ -166,18 +173,21 @@ Result<void> ensure_current(Desk& desk, const Rollout& rollout) {
       const std::string set_name(text_at(set, {"metadata", "name"}));
       const auto made = desk.cluster.create(replica_sets(), std::move(set));
       if (made) {
-        desk.events.normal(k8s::resource<k8s::Deployment>(), deployment->metadata, "deployment-controller", "ScalingReplicaSet",
-                           fmt::format("Scaled up replica set {} from 0 to {}", set_name, replicas_of_current(rollout)));
+        desk.events.normal(
+            k8s::resource<k8s::Deployment>(), deployment->metadata, "deployment-controller", "ScalingReplicaSet",
+            fmt::format("Scaled up replica set {} from 0 to {}", set_name, replicas_of_current(rollout)));
         return {};
       }
       if (made.error().kind != ErrorKind::kAlreadyExists) return std::unexpected(made.error());
     }
-    return fail(ErrorKind::kTransient, "Deployment {}: no free name for its ReplicaSet", deployment->metadata.key().str());
+    return fail(ErrorKind::kTransient, "Deployment {}: no free name for its ReplicaSet",
+                deployment->metadata.key().str());
   }
   const int64_t revision = newest_revision(rollout.old) + 1;
   json::object changed = *rollout.current->document;
   copy_annotations(rollout, changed);
-  if (revision_of((*rollout.current)->metadata) < revision) set_annotation(changed, kRevision, std::to_string(revision));
+  if (revision_of((*rollout.current)->metadata) < revision)
+    set_annotation(changed, kRevision, std::to_string(revision));
   if (deployment->spec.minReadySeconds != (*rollout.current)->spec.minReadySeconds) {
     child(changed, "spec")["minReadySeconds"] = deployment->spec.minReadySeconds;
   }
@@ -194,14 +204,16 @@ int32_t replicas_of_current(const Rollout& rollout) {
   return room <= 0 ? have : have + std::min(room, want - have);
 }
 
-Result<void> scale_replica_set(Desk& desk, const Rollout& rollout, const Stored<k8s::ReplicaSet>& set, int32_t replicas) {
+Result<void> scale_replica_set(Desk& desk, const Rollout& rollout, const Stored<k8s::ReplicaSet>& set,
+                               int32_t replicas) {
   json::object changed = *set.document;
   annotate_size(rollout, changed);
   if (asked(set) != replicas) child(changed, "spec")["replicas"] = replicas;
   if (changed == *set.document) return {};
   TRY_VOID(desk.cluster.update(replica_sets(), std::move(changed)));
   if (asked(set) == replicas) return {};
-  desk.events.normal(k8s::resource<k8s::Deployment>(), rollout.deployment->metadata, "deployment-controller", "ScalingReplicaSet",
+  desk.events.normal(k8s::resource<k8s::Deployment>(), rollout.deployment->metadata, "deployment-controller",
+                     "ScalingReplicaSet",
                      fmt::format("Scaled {} replica set {} from {} to {}", replicas > asked(set) ? "up" : "down",
                                  set->metadata.name, asked(set), replicas));
   return {};
@@ -210,7 +222,8 @@ Result<void> scale_replica_set(Desk& desk, const Rollout& rollout, const Stored<
 bool was_scaled(const Rollout& rollout) {
   for (const auto& set : rollout.all()) {
     const auto at = set->metadata.annotations.find(kDesiredReplicas);
-    if (asked(set) > 0 && at != set->metadata.annotations.end() && at->second != std::to_string(rollout.replicas())) return true;
+    if (asked(set) > 0 && at != set->metadata.annotations.end() && at->second != std::to_string(rollout.replicas()))
+      return true;
   }
   return false;
 }
@@ -245,7 +258,8 @@ Result<void> scale_in_proportion(Desk& desk, const Rollout& rollout) {
 
 Result<void> roll_old(Desk& desk, const Rollout& rollout) {
   const int32_t min_available = rollout.replicas() - rollout.max_unavailable();
-  const int32_t current_missing = rollout.current ? std::max(0, asked(*rollout.current) - (*rollout.current)->status.availableReplicas) : 0;
+  const int32_t current_missing =
+      rollout.current ? std::max(0, asked(*rollout.current) - (*rollout.current)->status.availableReplicas) : 0;
   int32_t budget = rollout.total_replicas() - min_available - current_missing;
   if (budget <= 0) return {};
   // First the old pods that do not serve anyhow; then, as far as availability allows, those that do.
@@ -270,10 +284,12 @@ Result<void> roll_old(Desk& desk, const Rollout& rollout) {
 Result<void> remove_history(Desk& desk, const Rollout& rollout) {
   Sets idle;
   for (const auto& set : rollout.old) {
-    const bool done = asked(set) == 0 && set->status.replicas == 0 && set->metadata.generation <= set->status.observedGeneration;
+    const bool done =
+        asked(set) == 0 && set->status.replicas == 0 && set->metadata.generation <= set->status.observedGeneration;
     if (done && !set->metadata.deletionTimestamp) idle.push_back(set);
   }
-  std::ranges::sort(idle, {}, [](const auto& set) { return std::tuple(revision_of(set->metadata), set->metadata.name); });
+  std::ranges::sort(idle, {},
+                    [](const auto& set) { return std::tuple(revision_of(set->metadata), set->metadata.name); });
   const int32_t keep = rollout.deployment->spec.revisionHistoryLimit.value_or(10);
   for (int64_t i = 0; i + keep < static_cast<int64_t>(idle.size()); ++i) {
     const auto removed = desk.cluster.remove(replica_sets(), idle[i]->metadata.key());

@@ -17,8 +17,8 @@ struct Rollout {
   bool recreate() const { return deployment->spec.strategy.type == "Recreate"; }
   int32_t max_surge() const;
   int32_t max_unavailable() const;
-  int32_t total_replicas() const;   // what all ReplicaSets are asked for
-  int32_t available() const;        // what they have
+  int32_t total_replicas() const;  // what all ReplicaSets are asked for
+  int32_t available() const;       // what they have
   std::vector<Stored<k8s::ReplicaSet>> all() const;
 };
 
@@ -33,7 +33,8 @@ Result<void> ensure_current(Desk& desk, const Rollout& rollout);
 int32_t replicas_of_current(const Rollout& rollout);  // how many the current one may have now
 
 // Asks a ReplicaSet for that many; also writes the annotations with the size of the whole.
-Result<void> scale_replica_set(Desk& desk, const Rollout& rollout, const Stored<k8s::ReplicaSet>& set, int32_t replicas);
+Result<void> scale_replica_set(Desk& desk, const Rollout& rollout, const Stored<k8s::ReplicaSet>& set,
+                               int32_t replicas);
 // The Deployment was scaled in the middle of a rollout: every ReplicaSet gets its share.
 Result<void> scale_in_proportion(Desk& desk, const Rollout& rollout);
 bool was_scaled(const Rollout& rollout);
@@ -43,8 +44,8 @@ Result<void> remove_history(Desk& desk, const Rollout& rollout);
 // The annotation of the Deployment follows its current ReplicaSet.
 Result<void> mark_revision(Desk& desk, const Rollout& rollout);
 
-// New status document; `next` is set to when time alone will change it (minReadySeconds is the ReplicaSet's affair; this
-// is progressDeadlineSeconds).
+// New status document; `next` is set to when time alone will change it (minReadySeconds is the ReplicaSet's affair;
+// this is progressDeadlineSeconds).
 json::object rollout_status(const Rollout& rollout, Time now, std::optional<Time>& next);
 
 }  // namespace carrick::controllers

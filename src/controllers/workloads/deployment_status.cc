@@ -28,20 +28,24 @@ bool complete(const Rollout& rollout, const Counts& counts) {
 }
 
 // Progressing, in the words that `kubectl rollout status` knows.
-void judge_progress(const Rollout& rollout, const Counts& counts, json::array& conditions, Time now, std::optional<Time>& next) {
+void judge_progress(const Rollout& rollout, const Counts& counts, json::array& conditions, Time now,
+                    std::optional<Time>& next) {
   const auto& deployment = *rollout.deployment;
   const int32_t deadline = deployment.spec.progressDeadlineSeconds.value_or(600);
   const std::string subject = rollout.current ? fmt::format("ReplicaSet \"{}\"", (*rollout.current)->metadata.name)
                                               : fmt::format("Deployment \"{}\"", deployment.metadata.name);
   if (complete(rollout, counts)) {
-    set_condition(conditions, "Progressing", true, "NewReplicaSetAvailable", subject + " has successfully progressed.", now, true);
+    set_condition(conditions, "Progressing", true, "NewReplicaSetAvailable", subject + " has successfully progressed.",
+                  now, true);
     return;
   }
   if (deployment.spec.paused) return;
   const auto* condition = find_condition(conditions, "Progressing");
   const auto& was = deployment.status;
-  const bool moved = counts.updated > was.updatedReplicas || counts.ready > was.readyReplicas || counts.available > was.availableReplicas ||
-                     counts.replicas - counts.updated < was.replicas - was.updatedReplicas || deployment.metadata.generation != was.observedGeneration;
+  const bool moved = counts.updated > was.updatedReplicas || counts.ready > was.readyReplicas ||
+                     counts.available > was.availableReplicas ||
+                     counts.replicas - counts.updated < was.replicas - was.updatedReplicas ||
+                     deployment.metadata.generation != was.observedGeneration;
   const bool waiting = condition && text_at(*condition, {"reason"}) != "NewReplicaSetAvailable";
   if (moved || !waiting) {
     // lastUpdateTime is what the deadline counts from, so it moves with each step although the words stay.
@@ -58,7 +62,8 @@ void judge_progress(const Rollout& rollout, const Counts& counts, json::array& c
     next = since + std::chrono::seconds(deadline);
     return;
   }
-  set_condition(conditions, "Progressing", false, "ProgressDeadlineExceeded", subject + " has timed out progressing.", now, true);
+  set_condition(conditions, "Progressing", false, "ProgressDeadlineExceeded", subject + " has timed out progressing.",
+                now, true);
 }
 
 }  // namespace
@@ -69,9 +74,11 @@ json::object rollout_status(const Rollout& rollout, Time now, std::optional<Time
   json::array conditions;
   if (const auto* old = array_at(*rollout.deployment.document, {"status", "conditions"})) conditions = *old;
   if (counts.available >= rollout.replicas() - rollout.max_unavailable()) {
-    set_condition(conditions, "Available", true, "MinimumReplicasAvailable", "Deployment has minimum availability.", now, true);
+    set_condition(conditions, "Available", true, "MinimumReplicasAvailable", "Deployment has minimum availability.",
+                  now, true);
   } else {
-    set_condition(conditions, "Available", false, "MinimumReplicasUnavailable", "Deployment does not have minimum availability.", now, true);
+    set_condition(conditions, "Available", false, "MinimumReplicasUnavailable",
+                  "Deployment does not have minimum availability.", now, true);
   }
   judge_progress(rollout, counts, conditions, now, next);
 

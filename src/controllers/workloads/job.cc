@@ -62,7 +62,8 @@ bool is_complete(const View& view) {
 
 // Why the Job has failed: reason and sentence; empty while it has not.
 std::pair<std::string, std::string> failure(const View& view, Time now, std::optional<Time>& next) {
-  if (view.failed > view.job->spec.backoffLimit.value_or(6)) return {"BackoffLimitExceeded", "Job has reached the specified backoff limit"};
+  if (view.failed > view.job->spec.backoffLimit.value_or(6))
+    return {"BackoffLimitExceeded", "Job has reached the specified backoff limit"};
   const auto deadline = number_at(*view.job.document, {"spec", "activeDeadlineSeconds"});
   const auto start = parse_timestamp(text_at(*view.job.document, {"status", "startTime"}));
   if (!deadline) return {};
@@ -77,7 +78,10 @@ Result<void> make_pod(Desk& desk, View& view) {
   const auto* pod_template = object_at(*view.job.document, {"spec", "template"});
   if (!pod_template) return fail(ErrorKind::kInvalid, "Job {} has no spec.template", metadata.key().str());
   json::object pod = pod_from_template(*pod_template, view.owner());
-  set_labels(pod["metadata"].as_object(), {{"job-name", metadata.name}, {"controller-uid", metadata.uid}, {"batch.kubernetes.io/job-name", metadata.name}, {"batch.kubernetes.io/controller-uid", metadata.uid}});
+  set_labels(pod["metadata"].as_object(), {{"job-name", metadata.name},
+                                           {"controller-uid", metadata.uid},
+                                           {"batch.kubernetes.io/job-name", metadata.name},
+                                           {"batch.kubernetes.io/controller-uid", metadata.uid}});
   if (view.indexed) {
     int64_t index = 0;
     while (view.done.contains(index) || view.taken.contains(index)) ++index;
@@ -102,7 +106,8 @@ Result<void> make_pod(Desk& desk, View& view) {
 Result<void> keep_running(Desk& desk, View& view, int64_t want) {
   const auto have = static_cast<int64_t>(view.active.size());
   for (int64_t i = have; i < want; ++i) TRY_VOID(make_pod(desk, view));
-  for (int64_t i = std::max<int64_t>(want, 0); i < have; ++i) TRY_VOID(delete_pod(desk, view.owner(), *view.active[i], kSource));
+  for (int64_t i = std::max<int64_t>(want, 0); i < have; ++i)
+    TRY_VOID(delete_pod(desk, view.owner(), *view.active[i], kSource));
   return {};
 }
 
@@ -122,8 +127,10 @@ json::object base_status(const View& view, Time now) {
   if (const auto* old = object_at(*view.job.document, {"status"})) status = *old;
   if (!status.contains("startTime") && !view.job->spec.suspend.value_or(false)) status["startTime"] = timestamp(now);
   auto put = [&](const char* field, int64_t value) {
-    if (value > 0) status[field] = value;
-    else status.erase(field);
+    if (value > 0)
+      status[field] = value;
+    else
+      status.erase(field);
   };
   put("active", static_cast<int64_t>(view.active.size()));
   put("succeeded", view.succeeded);
@@ -167,8 +174,10 @@ Result<void> JobController::reconcile(const k8s::NamespacedName& key) {
     const auto ttl = number_at(*view.job.document, {"spec", "ttlSecondsAfterFinished"});
     if (!ttl) return {};
     const auto* conditions = array_at(*view.job.document, {"status", "conditions"});
-    const auto* over = find_condition(*conditions, "Complete") ? find_condition(*conditions, "Complete") : find_condition(*conditions, "Failed");
-    const Time end = parse_timestamp(text_at(*over, {"lastTransitionTime"})).value_or(now()) + std::chrono::seconds(*ttl);
+    const auto* over = find_condition(*conditions, "Complete") ? find_condition(*conditions, "Complete")
+                                                               : find_condition(*conditions, "Failed");
+    const Time end =
+        parse_timestamp(text_at(*over, {"lastTransitionTime"})).value_or(now()) + std::chrono::seconds(*ttl);
     if (end <= now()) return cluster().remove(type, key);
     queue.add_at(key, end);
     return {};
@@ -181,7 +190,9 @@ Result<void> JobController::reconcile(const k8s::NamespacedName& key) {
     kept = keep_running(desk_, view, 0);
   } else {
     const int64_t parallelism = view.job->spec.parallelism.value_or(1);
-    const int64_t missing = view.completions() ? *view.completions() - view.succeeded : view.succeeded > 0 ? static_cast<int64_t>(view.active.size()) : parallelism;
+    const int64_t missing = view.completions()   ? *view.completions() - view.succeeded
+                            : view.succeeded > 0 ? static_cast<int64_t>(view.active.size())
+                                                 : parallelism;
     kept = keep_running(desk_, view, std::min(parallelism, missing));
   }
   view = look(mirror(), view.job);
@@ -191,12 +202,15 @@ Result<void> JobController::reconcile(const k8s::NamespacedName& key) {
     set_condition(conditions_in(status), "Failed", true, reason, sentence, now());
     desk_.events.warning(type, view.job->metadata, kSource, reason, sentence);
   } else if (complete) {
-    set_condition(conditions_in(status), "SuccessCriteriaMet", true, "CompletionsReached", "Reached expected number of succeeded pods", now());
-    set_condition(conditions_in(status), "Complete", true, "CompletionsReached", "Reached expected number of succeeded pods", now());
+    set_condition(conditions_in(status), "SuccessCriteriaMet", true, "CompletionsReached",
+                  "Reached expected number of succeeded pods", now());
+    set_condition(conditions_in(status), "Complete", true, "CompletionsReached",
+                  "Reached expected number of succeeded pods", now());
     status["completionTime"] = timestamp(now());
     desk_.events.normal(type, view.job->metadata, kSource, "Completed", "Job completed");
   } else if (suspended || find_condition(conditions_in(status), "Suspended")) {
-    set_condition(conditions_in(status), "Suspended", suspended, suspended ? "JobSuspended" : "JobResumed", suspended ? "Job suspended" : "Job resumed", now());
+    set_condition(conditions_in(status), "Suspended", suspended, suspended ? "JobSuspended" : "JobResumed",
+                  suspended ? "Job suspended" : "Job resumed", now());
   }
   if (conditions_in(status).empty()) status.erase("conditions");
   if (next) queue.add_at(key, *next);

@@ -77,7 +77,8 @@ Result<PodList> claim_pods(Desk& desk, const PodOwner& owner, const k8s::LabelSe
 }
 
 json::object pod_from_template(const json::object& pod_template, const PodOwner& owner, std::string_view name) {
-  json::object pod = new_document(k8s::resource<k8s::Pod>(), owner.metadata.namespace_, name, owner.metadata.name + "-");
+  json::object pod =
+      new_document(k8s::resource<k8s::Pod>(), owner.metadata.namespace_, name, owner.metadata.name + "-");
   auto& metadata = pod["metadata"].get_object();
   if (const auto* from = object_at(pod_template, {"metadata"})) {
     for (const char* field : {"labels", "annotations", "finalizers"}) {
@@ -92,7 +93,8 @@ json::object pod_from_template(const json::object& pod_template, const PodOwner&
 Result<void> create_pod(Desk& desk, const PodOwner& owner, json::object pod, std::string_view source) {
   auto created = desk.cluster.create(k8s::resource<k8s::Pod>(), std::move(pod));
   if (!created) {
-    desk.events.warning(owner.type, owner.metadata, source, "FailedCreate", "Error creating: " + created.error().message);
+    desk.events.warning(owner.type, owner.metadata, source, "FailedCreate",
+                        "Error creating: " + created.error().message);
     return with_context(created.error(), "{} {}: a pod could not be made", owner.type.kind, owner.metadata.key().str());
   }
   desk.events.normal(owner.type, owner.metadata, source, "SuccessfulCreate",
@@ -105,15 +107,17 @@ Result<void> delete_pod(Desk& desk, const PodOwner& owner, const k8s::Pod& pod, 
   options.uid = pod.metadata.uid;
   auto removed = desk.cluster.remove(k8s::resource<k8s::Pod>(), pod.metadata.key(), options);
   if (!removed && removed.error().kind != ErrorKind::kNotFound) return removed;
-  desk.events.normal(owner.type, owner.metadata, source, "SuccessfulDelete", fmt::format("Deleted pod: {}", pod.metadata.name));
+  desk.events.normal(owner.type, owner.metadata, source, "SuccessfulDelete",
+                     fmt::format("Deleted pod: {}", pod.metadata.name));
   return {};
 }
 
 bool same_for_owner(const k8s::Pod& a, const k8s::Pod& b) {
   const auto *ready_a = ready_condition(a), *ready_b = ready_condition(b);
   const bool same_ready = (!ready_a && !ready_b) || (ready_a && ready_b && *ready_a == *ready_b);
-  return same_ready && a.metadata.uid == b.metadata.uid && a.status.phase == b.status.phase && is_being_deleted(a) == is_being_deleted(b) &&
-         a.metadata.labels == b.metadata.labels && a.metadata.ownerReferences == b.metadata.ownerReferences;
+  return same_ready && a.metadata.uid == b.metadata.uid && a.status.phase == b.status.phase &&
+         is_being_deleted(a) == is_being_deleted(b) && a.metadata.labels == b.metadata.labels &&
+         a.metadata.ownerReferences == b.metadata.ownerReferences;
 }
 
 void observe_pod_owner(WorkQueue& queue, const Change& change, std::string_view kind, const Pacing* pacing) {
@@ -121,8 +125,10 @@ void observe_pod_owner(WorkQueue& queue, const Change& change, std::string_view 
     const auto* owner = pod ? controller_of(pod->metadata) : nullptr;
     if (!owner || owner->kind != kind) continue;
     const k8s::NamespacedName key{pod->metadata.namespace_, owner->name};
-    if (pacing) pacing->note(queue, key);
-    else queue.add(key);
+    if (pacing)
+      pacing->note(queue, key);
+    else
+      queue.add(key);
   }
 }
 

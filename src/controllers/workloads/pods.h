@@ -22,8 +22,8 @@ struct PodOwner {
 
 using PodList = std::vector<Stored<k8s::Pod>>;  // copies: they stay while the mirror moves on
 
-// The pods of a workload, in the order of their names. Pods of the namespace that nobody owns and that match are adopted, own
-// pods that no longer match are let go. Nothing is adopted by a workload that is being deleted.
+// The pods of a workload, in the order of their names. Pods of the namespace that nobody owns and that match are
+// adopted, own pods that no longer match are let go. Nothing is adopted by a workload that is being deleted.
 Result<PodList> claim_pods(Desk& desk, const PodOwner& owner, const k8s::LabelSelector& selector);
 PodList owned_pods(const Mirror& mirror, const std::string& owner_uid);
 

@@ -21,14 +21,15 @@ std::string ready_since(const k8s::Pod& pod) {
   return "";
 }
 
-// Those to delete first come first: the order of kubernetes' ActivePodsWithRanks. Names break ties, for the same end state
-// whatever the order of events was.
+// Those to delete first come first: the order of kubernetes' ActivePodsWithRanks. Names break ties, for the same end
+// state whatever the order of events was.
 void sort_for_deletion(PodList& pods) {
   std::map<std::string, int> on_node;
   for (const auto& pod : pods) ++on_node[pod->spec.nodeName];
   auto rank = [&](const Stored<k8s::Pod>& pod) {
     const int phase = pod->status.phase == "Running" ? 2 : pod->status.phase == "Unknown" ? 1 : 0;
-    return std::tuple(!pod->spec.nodeName.empty(), phase, is_ready(*pod), deletion_cost(*pod), -on_node[pod->spec.nodeName]);
+    return std::tuple(!pod->spec.nodeName.empty(), phase, is_ready(*pod), deletion_cost(*pod),
+                      -on_node[pod->spec.nodeName]);
   };
   std::ranges::sort(pods, [&](const auto& a, const auto& b) {
     const auto rank_a = rank(a), rank_b = rank(b);
@@ -52,8 +53,10 @@ Counts count(const PodList& active, const k8s::ReplicaSet& set, Time now) {
     const auto from = available_from(*pod, set.spec.minReadySeconds);
     if (!from) continue;
     ++counts.ready;
-    if (*from <= now) ++counts.available;
-    else counts.next = counts.next ? std::min(*counts.next, *from) : *from;
+    if (*from <= now)
+      ++counts.available;
+    else
+      counts.next = counts.next ? std::min(*counts.next, *from) : *from;
   }
   return counts;
 }

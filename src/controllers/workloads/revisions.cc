@@ -14,8 +14,8 @@ std::vector<Document> revisions_of(const Desk& desk, const PodOwner& owner) {
   for (const auto& document : desk.cluster.list(revisions(), owner.metadata.namespace_)) {
     const auto* references = array_at(*document, {"metadata", "ownerReferences"});
     const bool ours = references && std::ranges::any_of(*references, [&](const json::value& reference) {
-      return reference.is_object() && text_at(reference.get_object(), {"uid"}) == owner.metadata.uid;
-    });
+                        return reference.is_object() && text_at(reference.get_object(), {"uid"}) == owner.metadata.uid;
+                      });
     if (ours) own.push_back(document);
   }
   std::ranges::sort(own, {}, [](const Document& document) { return number_at(*document, {"revision"}).value_or(0); });
@@ -31,7 +31,8 @@ Result<Revision> ensure_revision(Desk& desk, const PodOwner& owner, const json::
   const Revision revision{owner.metadata.name + "-" + hash, hash};
   const auto own = revisions_of(desk, owner);
   const int64_t newest = own.empty() ? 0 : number_at(*own.back(), {"revision"}).value_or(0);
-  const auto found = std::ranges::find(own, revision.name, [](const Document& d) { return text_at(*d, {"metadata", "name"}); });
+  const auto found =
+      std::ranges::find(own, revision.name, [](const Document& d) { return text_at(*d, {"metadata", "name"}); });
   if (found == own.end()) {
     json::object made = new_document(revisions(), owner.metadata.namespace_, revision.name);
     auto& metadata = made["metadata"].as_object();
@@ -60,11 +61,14 @@ std::optional<json::object> template_of(const Desk& desk, const std::string& nam
   return pod_template;
 }
 
-Result<void> remove_old_revisions(Desk& desk, const PodOwner& owner, const std::set<std::string>& in_use, int64_t limit) {
+Result<void> remove_old_revisions(Desk& desk, const PodOwner& owner, const std::set<std::string>& in_use,
+                                  int64_t limit) {
   auto own = revisions_of(desk, owner);
-  std::erase_if(own, [&](const Document& d) { return in_use.contains(std::string(text_at(*d, {"metadata", "name"}))); });
+  std::erase_if(own,
+                [&](const Document& d) { return in_use.contains(std::string(text_at(*d, {"metadata", "name"}))); });
   for (int64_t i = 0; i + limit < static_cast<int64_t>(own.size()); ++i) {
-    const auto removed = desk.cluster.remove(revisions(), {owner.metadata.namespace_, std::string(text_at(*own[i], {"metadata", "name"}))});
+    const auto removed = desk.cluster.remove(
+        revisions(), {owner.metadata.namespace_, std::string(text_at(*own[i], {"metadata", "name"}))});
     if (!removed && removed.error().kind != ErrorKind::kNotFound) return removed;
   }
   return {};

@@ -2,8 +2,8 @@
 
 #include "controllers/workloads/pods.h"
 
-// ControllerRevisions: the templates that a StatefulSet or DaemonSet has had, for `kubectl rollout history` and `undo`, and to
-// make a pod of an older revision again.
+// ControllerRevisions: the templates that a StatefulSet or DaemonSet has had, for `kubectl rollout history` and `undo`,
+// and to make a pod of an older revision again.
 namespace carrick::controllers {
 
 struct Revision {
@@ -18,6 +18,7 @@ Result<Revision> ensure_revision(Desk& desk, const PodOwner& owner, const json::
 std::optional<json::object> template_of(const Desk& desk, const std::string& namespace_, const std::string& revision);
 
 // Keeps `limit` revisions besides those in use.
-Result<void> remove_old_revisions(Desk& desk, const PodOwner& owner, const std::set<std::string>& in_use, int64_t limit);
+Result<void> remove_old_revisions(Desk& desk, const PodOwner& owner, const std::set<std::string>& in_use,
+                                  int64_t limit);
 
 }  // namespace carrick::controllers

@@ -52,11 +52,13 @@ void add_claims(const json::object& set, json::object& pod, const std::string& p
   for (const auto& claim : *claims) {
     const std::string volume(text_at(claim.as_object(), {"metadata", "name"}));
     claimed.insert(volume);
-    volumes.push_back(json::object{{"name", volume}, {"persistentVolumeClaim", {{"claimName", volume + "-" + pod_name}}}});
+    volumes.push_back(
+        json::object{{"name", volume}, {"persistentVolumeClaim", {{"claimName", volume + "-" + pod_name}}}});
   }
   if (const auto* others = array_at(pod, {"spec", "volumes"})) {
     for (const auto& other : *others) {
-      if (other.is_object() && !claimed.contains(std::string(text_at(other.get_object(), {"name"})))) volumes.push_back(other);
+      if (other.is_object() && !claimed.contains(std::string(text_at(other.get_object(), {"name"}))))
+        volumes.push_back(other);
     }
   }
   child(pod, "spec")["volumes"] = std::move(volumes);
@@ -76,7 +78,9 @@ Result<void> make_pod(Desk& desk, const View& view, int64_t number) {
   }
   const std::string name = fmt::format("{}-{}", metadata.name, number);
   json::object pod = pod_from_template(*pod_template, view.owner(), name);
-  set_labels(pod["metadata"].as_object(), {{"statefulset.kubernetes.io/pod-name", name}, {"apps.kubernetes.io/pod-index", std::to_string(number)}, {kRevisionLabel, revision}});
+  set_labels(pod["metadata"].as_object(), {{"statefulset.kubernetes.io/pod-name", name},
+                                           {"apps.kubernetes.io/pod-index", std::to_string(number)},
+                                           {kRevisionLabel, revision}});
   auto& spec = child(pod, "spec");
   spec["hostname"] = name;
   if (!view.set->spec.serviceName.empty()) spec["subdomain"] = view.set->spec.serviceName;
@@ -133,8 +137,10 @@ json::object status_of(const View& view, Time now, std::optional<Time>& next) {
     ++replicas;
     if (const auto from = available_from(*pod, static_cast<int32_t>(view.min_ready)); from && !is_being_deleted(*pod)) {
       ++ready;
-      if (*from <= now) ++have;
-      else next = next ? std::min(*next, *from) : *from;
+      if (*from <= now)
+        ++have;
+      else
+        next = next ? std::min(*next, *from) : *from;
     }
     if (is_being_deleted(*pod)) continue;
     const auto revision = revision_of(*pod);
@@ -146,8 +152,12 @@ json::object status_of(const View& view, Time now, std::optional<Time>& next) {
     current_revision = view.update_revision;  // the rollout is complete
     current = updated;
   }
-  json::object status{{"observedGeneration", view.set->metadata.generation}, {"replicas", replicas}, {"availableReplicas", have},
-                      {"currentRevision", current_revision}, {"updateRevision", view.update_revision}, {"collisionCount", 0}};
+  json::object status{{"observedGeneration", view.set->metadata.generation},
+                      {"replicas", replicas},
+                      {"availableReplicas", have},
+                      {"currentRevision", current_revision},
+                      {"updateRevision", view.update_revision},
+                      {"collisionCount", 0}};
   if (ready) status["readyReplicas"] = ready;
   if (current) status["currentReplicas"] = current;
   if (updated) status["updatedReplicas"] = updated;
@@ -204,7 +214,8 @@ Result<void> StatefulSetController::reconcile(const k8s::NamespacedName& key) {
   std::set<std::string> in_use{view.update_revision, std::string(text_at(status, {"currentRevision"}))};
   for (const auto& [number, pod] : view.pods) in_use.insert(revision_of(*pod));
   TRY_VOID(write_status(cluster(), view.owner().type, view.set.document, std::move(status)));
-  TRY_VOID(remove_old_revisions(desk_, view.owner(), in_use, number_at(*view.set.document, {"spec", "revisionHistoryLimit"}).value_or(10)));
+  TRY_VOID(remove_old_revisions(desk_, view.owner(), in_use,
+                                number_at(*view.set.document, {"spec", "revisionHistoryLimit"}).value_or(10)));
   return advanced;
 }
 

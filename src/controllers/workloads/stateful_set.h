@@ -4,8 +4,9 @@
 
 namespace carrick::controllers {
 
-// Pods with numbers: made from 0 up, each when those before it are available, taken away from the top down (Parallel: all at
-// once), updated from the top down. Each keeps its name, hostname and subdomain. Follows kubernetes' stateful_set_control.go.
+// Pods with numbers: made from 0 up, each when those before it are available, taken away from the top down (Parallel:
+// all at once), updated from the top down. Each keeps its name, hostname and subdomain. Follows kubernetes'
+// stateful_set_control.go.
 class StatefulSetController : public Controller {
  public:
   using Controller::Controller;

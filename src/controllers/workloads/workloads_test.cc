@@ -9,7 +9,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr const char* kStatefulSet = R"({"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"db","namespace":"default"},
+constexpr const char* kStatefulSet =
+    R"({"apiVersion":"apps/v1","kind":"StatefulSet","metadata":{"name":"db","namespace":"default"},
   "spec":{"replicas":3,"serviceName":"db-peers","selector":{"matchLabels":{"app":"db"}},
     "template":{"metadata":{"labels":{"app":"db"}},"spec":{"containers":[{"name":"c","image":"db:1","volumeMounts":[{"name":"data","mountPath":"/d"}]}]}},
     "volumeClaimTemplates":[{"metadata":{"name":"data"},"spec":{}}]}})";
@@ -29,7 +30,12 @@ std::map<std::string, std::string> images(const World& world) {
 template <class T>
 void set_image(World& world, const char* name, std::string_view image) {
   world.edit<T>({"default", name}, [&](json::object& document) {
-    document["spec"].as_object()["template"].as_object()["spec"].as_object()["containers"].as_array()[0].as_object()["image"] = image;
+    document["spec"]
+        .as_object()["template"]
+        .as_object()["spec"]
+        .as_object()["containers"]
+        .as_array()[0]
+        .as_object()["image"] = image;
   });
 }
 
@@ -49,7 +55,9 @@ TEST(StatefulSet, PodsComeInOrderWithStableNames) {
   EXPECT_EQ(pod->metadata.labels.at("statefulset.kubernetes.io/pod-name"), "db-1");
   EXPECT_EQ(pod->metadata.labels.at("apps.kubernetes.io/pod-index"), "1");
   const auto document = world.cluster.get(k8s::resource<k8s::Pod>(), {"default", "db-1"});
-  EXPECT_EQ(text_at(array_at(*document, {"spec", "volumes"})->at(0).as_object(), {"persistentVolumeClaim", "claimName"}), "data-db-1");
+  EXPECT_EQ(
+      text_at(array_at(*document, {"spec", "volumes"})->at(0).as_object(), {"persistentVolumeClaim", "claimName"}),
+      "data-db-1");
   const auto status = world.status<k8s::StatefulSet>({"default", "db"});
   EXPECT_EQ(number_at(status, {"readyReplicas"}), 3);
   EXPECT_EQ(number_at(status, {"updatedReplicas"}), 3);
@@ -83,11 +91,13 @@ TEST(StatefulSet, UpdatesFromTheTopDownToThePartition) {
   world.make(kStatefulSet);
   world.settle();
   world.edit<k8s::StatefulSet>({"default", "db"}, [](json::object& set) {
-    set["spec"].as_object()["updateStrategy"] = json::object{{"type", "RollingUpdate"}, {"rollingUpdate", {{"partition", 2}}}};
+    set["spec"].as_object()["updateStrategy"] =
+        json::object{{"type", "RollingUpdate"}, {"rollingUpdate", {{"partition", 2}}}};
   });
   set_image<k8s::StatefulSet>(world, "db", "db:2");
   world.settle();
-  EXPECT_THAT(images(world), ElementsAre(std::pair("db-0", "db:1"), std::pair("db-1", "db:1"), std::pair("db-2", "db:2")));
+  EXPECT_THAT(images(world),
+              ElementsAre(std::pair("db-0", "db:1"), std::pair("db-1", "db:1"), std::pair("db-2", "db:2")));
   ASSERT_TRUE(world.cluster.remove(k8s::resource<k8s::Pod>(), {"default", "db-0"}));
   world.settle();
   EXPECT_EQ(images(world).at("db-0"), "db:1") << "below the partition a pod comes back as it was";
@@ -95,15 +105,18 @@ TEST(StatefulSet, UpdatesFromTheTopDownToThePartition) {
     set["spec"].as_object()["updateStrategy"].as_object()["rollingUpdate"].as_object()["partition"] = 0;
   });
   world.settle();
-  EXPECT_THAT(images(world), ElementsAre(std::pair("db-0", "db:2"), std::pair("db-1", "db:2"), std::pair("db-2", "db:2")));
+  EXPECT_THAT(images(world),
+              ElementsAre(std::pair("db-0", "db:2"), std::pair("db-1", "db:2"), std::pair("db-2", "db:2")));
   const auto status = world.status<k8s::StatefulSet>({"default", "db"});
   EXPECT_EQ(text_at(status, {"currentRevision"}), text_at(status, {"updateRevision"}));
   const auto revisions = world.cluster.list(*k8s::find_by_kind("apps/v1", "ControllerRevision"));
   ASSERT_THAT(revisions, SizeIs(2));
-  for (const auto& revision : revisions) EXPECT_EQ(text_at(*revision, {"metadata", "labels", "app"}), "db") << "kubectl finds them by the selector";
+  for (const auto& revision : revisions)
+    EXPECT_EQ(text_at(*revision, {"metadata", "labels", "app"}), "db") << "kubectl finds them by the selector";
 }
 
-constexpr const char* kDaemonSet = R"({"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"ds","namespace":"default"},
+constexpr const char* kDaemonSet =
+    R"({"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"ds","namespace":"default"},
   "spec":{"selector":{"matchLabels":{"app":"ds"}},"template":{"metadata":{"labels":{"app":"ds"}},"spec":{"nodeSelector":{"role":"worker"},"containers":[{"name":"c","image":"ds:1"}]}}}})";
 
 std::map<std::string, int> pods_per_node(const World& world) {
@@ -117,7 +130,9 @@ TEST(DaemonSet, OnePodOnEveryNodeThatMayHaveOne) {
   const char* worker = R"({"labels":{"role":"worker"}})";
   world.add_node("a", worker);
   world.add_node("b", worker);
-  world.add_node("cordoned", worker, R"({"unschedulable":true,"taints":[{"key":"node.kubernetes.io/unschedulable","effect":"NoSchedule"}]})");
+  world.add_node(
+      "cordoned", worker,
+      R"({"unschedulable":true,"taints":[{"key":"node.kubernetes.io/unschedulable","effect":"NoSchedule"}]})");
   world.add_node("tainted", worker, R"({"taints":[{"key":"x","effect":"NoSchedule"}]})");
   world.add_node("other");
   world.make(kDaemonSet);
@@ -128,11 +143,17 @@ TEST(DaemonSet, OnePodOnEveryNodeThatMayHaveOne) {
   EXPECT_EQ(number_at(status, {"numberAvailable"}), 3);
   EXPECT_EQ(number_at(status, {"updatedNumberScheduled"}), 3);
 
-  world.edit<k8s::Node>({"", "other"}, [](json::object& node) { node["metadata"].as_object()["labels"] = json::object{{"role", "worker"}}; });
+  world.edit<k8s::Node>({"", "other"}, [](json::object& node) {
+    node["metadata"].as_object()["labels"] = json::object{{"role", "worker"}};
+  });
   world.edit<k8s::Node>({"", "a"}, [](json::object& node) { node["metadata"].as_object()["labels"] = json::object{}; });
   // NoSchedule leaves the pod that is there; NoExecute sends it away.
-  world.edit<k8s::Node>({"", "b"}, [](json::object& node) { node["spec"].as_object()["taints"] = json::parse(R"([{"key":"x","effect":"NoSchedule"}])"); });
-  world.edit<k8s::Node>({"", "cordoned"}, [](json::object& node) { node["spec"].as_object()["taints"] = json::parse(R"([{"key":"x","effect":"NoExecute"}])"); });
+  world.edit<k8s::Node>({"", "b"}, [](json::object& node) {
+    node["spec"].as_object()["taints"] = json::parse(R"([{"key":"x","effect":"NoSchedule"}])");
+  });
+  world.edit<k8s::Node>({"", "cordoned"}, [](json::object& node) {
+    node["spec"].as_object()["taints"] = json::parse(R"([{"key":"x","effect":"NoExecute"}])");
+  });
   world.settle();
   EXPECT_THAT(pods_per_node(world), ElementsAre(std::pair("b", 1), std::pair("other", 1)));
   ASSERT_TRUE(world.cluster.remove(k8s::resource<k8s::Node>(), {"", "other"}));
@@ -149,7 +170,8 @@ TEST(DaemonSet, UpdatesOneNodeAtATime) {
   while (world.step()) {
     int ready = 0;
     for (const auto& pod : world.all<k8s::Pod>("default")) {
-      for (const auto& c : pod.status.conditions) ready += c.type == "Ready" && c.status == "True" && !pod.metadata.deletionTimestamp;
+      for (const auto& c : pod.status.conditions)
+        ready += c.type == "Ready" && c.status == "True" && !pod.metadata.deletionTimestamp;
     }
     ASSERT_GE(ready, 2);
   }
@@ -158,8 +180,10 @@ TEST(DaemonSet, UpdatesOneNodeAtATime) {
 }
 
 json::object job(const std::string& spec) {
-  return json::parse(R"({"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j","namespace":"default"},"spec":{)" + spec +
-                     R"("template":{"metadata":{"labels":{"x":"y"}},"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}})").as_object();
+  return json::
+      parse(R"({"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"j","namespace":"default"},"spec":{)" + spec +
+            R"("template":{"metadata":{"labels":{"x":"y"}},"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}})")
+          .as_object();
 }
 
 std::string job_condition(const World& world) {
