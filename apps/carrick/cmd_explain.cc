@@ -2,6 +2,7 @@
 #include <CLI/Validators.hpp>
 #include <boost/json.hpp>
 #include <cstdio>
+#include <filesystem>
 
 #include "commands.h"
 #include "controllers/plan.h"
@@ -111,7 +112,18 @@ Result<void> answer(const explain::World& world, const Flags& flags) {
   return {};
 }
 
-void run(const Flags& flags) {
+// `-f PATH... FROM TO` is read as paths only: names that are no files are the question.
+void take_back(Flags& flags) {
+  std::error_code ignored;
+  while ((flags.from.empty() || flags.to.empty()) && flags.paths.size() > 1 && !std::filesystem::exists(flags.paths.back(), ignored)) {
+    if (!flags.to.empty()) flags.from = flags.paths.back();
+    else flags.to = flags.paths.back();
+    flags.paths.pop_back();
+  }
+}
+
+void run(Flags flags) {
+  if (!flags.all) take_back(flags);
   if (!flags.all && (flags.from.empty() || flags.to.empty())) return report({ErrorKind::kInvalid, "say FROM and TO, or --all for the truth table"});
   auto world = world_of(flags);
   if (!world) return report(world.error());

@@ -55,7 +55,8 @@ class Way {
       if (!ruling.isolated) return fmt::format("no policy isolates {} for {}", name, stage);
       if (ruling.allowed)
         return fmt::format("{} may {} {} on {}", name, ingress ? "be reached by" : "reach", who(judge_, peer), port_text(port_));
-      return fmt::format("{} is isolated for {}, and no rule allows {} {} on {}", name, stage, ingress ? "from" : "to", who(judge_, peer), port_text(port_));
+      if (ingress) return fmt::format("{} is isolated for ingress, and no rule lets {} in on {}", name, who(judge_, peer), port_text(port_));
+      return fmt::format("{} is isolated for egress, and no rule lets it reach {} on {}", name, who(judge_, peer), port_text(port_));
     });
     if (ruling.allowed) {
       out_.owners.insert(out_.owners.end(), ruling.owners.begin(), ruling.owners.end());

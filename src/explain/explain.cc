@@ -159,25 +159,35 @@ class Explainer {
       row = judge_.frontend(*judge_.tables(*other), address, port_, desired::FrontendScope::kExternal);
       translating = *other;
     }
+    if (!row && wrong_port(address)) return;
     if (!row) return add_path({address, q_.port}, {});
     add_service(*row, address, translating);
+  }
+
+  // A ClusterIP leads somewhere only on the ports of its Service (SVC-D4).
+  bool wrong_port(const net::IpAddress& address) {
+    for (const auto& [key, row] : tables().frontends) {
+      if (key.address != address || (row.kind != desired::FrontendKind::kClusterIp && row.kind != desired::FrontendKind::kDns)) continue;
+      desired::Owner owner{row.owner.kind, row.owner.namespace_, row.owner.name, "spec.ports"};
+      refuse_service(Decision{"service", true, {}, {owner}, {}, {}}, Verdict::kRefuse, fmt::format("Service {}/{} has no port {}", owner.namespace_, owner.name, port_text(port_)));
+      return true;
+    }
+    return false;
   }
 
   void add_service(const desired::FrontendRow& row, const net::IpAddress& address, const std::string& translating) {
     Decision decision{"service", true, {}, {row.owner}, {}, {}};
     std::string name = fmt::format("{} ({})", row.owner.str(), net::SocketAddress{address, q_.port}.str());
     if (!row.source_ranges.empty() && !allowed_source(row)) {
-      refuse_service(row, decision, Verdict::kDeny, name + ": the client is not in loadBalancerSourceRanges");
+      refuse_service(decision, Verdict::kDeny, name + ": the client is not in loadBalancerSourceRanges");
       return;
     }
     if (row.backends.empty()) {
-      refuse_service(row, decision, row.drop_when_empty ? Verdict::kDeny : Verdict::kRefuse,
+      refuse_service(decision, row.drop_when_empty ? Verdict::kDeny : Verdict::kRefuse,
                      row.drop_when_empty ? name + " has endpoints, but none on node " + translating + ", and its traffic policy is Local"
                                          : name + " has no ready endpoint; the client is refused at once");
       return;
     }
-    std::vector<std::string> targets;
-    for (const auto& backend : row.backends) targets.push_back(fmt::format("{} {}", who(judge_, backend.address), backend.port));
     decision.sentence = fmt::format("{} leads to {} of {}", name, row.backends.size() == 1 ? "the endpoint" : fmt::format("one of {} endpoints", row.backends.size()),
                                     row.owner.namespace_ + "/" + row.owner.name);
     out_.decisions.push_back(std::move(decision));
@@ -190,7 +200,7 @@ class Explainer {
     }
   }
 
-  void refuse_service(const desired::FrontendRow&, Decision decision, Verdict verdict, std::string sentence) {
+  void refuse_service(Decision decision, Verdict verdict, std::string sentence) {
     decision.passed = false;
     decision.sentence = sentence;
     if (out_.verdict == Verdict::kAllow) out_.verdict = verdict;

@@ -43,6 +43,11 @@ std::string list(const std::vector<T>& items, F text) {
   return join(parts, " or ");
 }
 
+// Labels that controllers add and nobody writes policies about.
+bool is_made_up(std::string_view key) {
+  return key == "pod-template-hash" || key == "controller-revision-hash" || key.find("kubernetes.io/pod-") != key.npos;
+}
+
 struct Miss {
   bool peer = false, port = false;  // wrong
   int edits() const { return peer + port; }
@@ -98,7 +103,8 @@ void describe_nearest(const Judge& judge, const desired::Tables& tables, const d
     out += fmt::format("; {} is not among them", who(judge, peer_address));
     if (const auto* place = judge.pod_at(peer_address)) {
       std::vector<std::string> labels;
-      for (const auto& [key, value] : place->pod->metadata.labels) labels.push_back(key + "=" + value);
+      for (const auto& [key, value] : place->pod->metadata.labels)
+        if (!is_made_up(key)) labels.push_back(key + "=" + value);
       out += labels.empty() ? " (it has no labels)" : fmt::format(" (its labels: {})", join(labels, ", "));
     }
   }
