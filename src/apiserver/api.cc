@@ -11,7 +11,9 @@ namespace {
 constexpr std::string_view kOpenapiV2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 json::object version_document() {
-  return {{"major", "1"}, {"minor", "33"}, {"gitVersion", "v1.33.0+carrick"}, {"gitCommit", ""}, {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"}, {"goVersion", "none"}, {"compiler", "clang"}, {"platform", "linux/amd64"}};
+  return {{"major", "1"},        {"minor", "33"},           {"gitVersion", "v1.33.0+carrick"},
+          {"gitCommit", ""},     {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"},
+          {"goVersion", "none"}, {"compiler", "clang"},     {"platform", "linux/amd64"}};
 }
 
 Response text_response(int code, std::string text) {
@@ -27,7 +29,9 @@ bool is_health(std::string_view first) { return first == "healthz" || first == "
 
 json::object root_paths() {
   json::array paths;
-  for (std::string_view path : {"/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}) paths.emplace_back(path);
+  for (std::string_view path : {"/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
+                                "/openapi/v3", "/readyz", "/version"})
+    paths.emplace_back(path);
   return {{"paths", std::move(paths)}};
 }
 
@@ -40,7 +44,9 @@ StatusOr<Response> serve_openapi(const Request& request, const std::vector<std::
         response.content_type = kOpenapiV2;
         return response;
       }
-    return json_response(200, json::object{{"swagger", "2.0"}, {"info", json::object{{"title", "Kubernetes"}, {"version", "v1.33.0"}}}, {"paths", json::object{}}});
+    return json_response(200, json::object{{"swagger", "2.0"},
+                                           {"info", json::object{{"title", "Kubernetes"}, {"version", "v1.33.0"}}},
+                                           {"paths", json::object{}}});
   }
   if (s.size() < 2 || s[1] != "v3") return std::unexpected(unknown_path());
   if (s.size() == 2) return json_response(200, openapi_index());
@@ -63,7 +69,8 @@ Response json_response(int code, const json::value& document) {
 
 Response status_response(const Status& status) {
   Response response = json_response(status.code, to_json(status));
-  if (status.retry_after_seconds > 0) response.headers.emplace_back("Retry-After", std::to_string(status.retry_after_seconds));
+  if (status.retry_after_seconds > 0)
+    response.headers.emplace_back("Retry-After", std::to_string(status.retry_after_seconds));
   return response;
 }
 
@@ -72,10 +79,12 @@ StatusOr<bool> wants_dry_run(const Query& query) {
   const std::string_view value = query.get("dryRun");
   if (value == "All") return true;
   if (value.empty()) return false;
-  return std::unexpected(bad_request(fmt::format("dryRun: Unsupported value: \"{}\": supported values: \"All\"", value)));
+  return std::unexpected(
+      bad_request(fmt::format("dryRun: Unsupported value: \"{}\": supported values: \"All\"", value)));
 }
 
-Api::Api(Registry& registry, Options options) : registry_(registry), options_(std::move(options)), hub_(registry.store()) {
+Api::Api(Registry& registry, Options options)
+    : registry_(registry), options_(std::move(options)), hub_(registry.store()) {
   if (!options_.now) options_.now = [] { return static_cast<int64_t>(std::time(nullptr)); };
 }
 
@@ -98,7 +107,8 @@ StatusOr<Response> Api::serve(const Request& request) {
 
 std::optional<StatusOr<Response>> Api::serve_fixed(const Request& request) {
   const std::vector<std::string>& s = request.target.segments;
-  const bool discovery = s.empty() || is_health(s[0]) || s[0] == "version" || s[0] == "metrics" || s[0] == "openapi" || (s[0] == "api" && s.size() <= 2) || (s[0] == "apis" && s.size() <= 3);
+  const bool discovery = s.empty() || is_health(s[0]) || s[0] == "version" || s[0] == "metrics" || s[0] == "openapi" ||
+                         (s[0] == "api" && s.size() <= 2) || (s[0] == "apis" && s.size() <= 3);
   if (!discovery) return std::nullopt;
   if (request.method != "GET" && request.method != "HEAD") return std::unexpected(method_not_allowed());
   if (s.empty()) return json_response(200, root_paths());
@@ -108,7 +118,10 @@ std::optional<StatusOr<Response>> Api::serve_fixed(const Request& request) {
   }
   if (s[0] == "version") return json_response(200, version_document());
   if (s[0] == "metrics")
-    return text_response(200, fmt::format("# TYPE carrick_apiserver_resource_version counter\ncarrick_apiserver_resource_version {}\n# TYPE carrick_apiserver_watchers gauge\ncarrick_apiserver_watchers {}\n", revision(), hub_.watchers()));
+    return text_response(
+        200, fmt::format("# TYPE carrick_apiserver_resource_version counter\ncarrick_apiserver_resource_version {}\n# "
+                         "TYPE carrick_apiserver_watchers gauge\ncarrick_apiserver_watchers {}\n",
+                         revision(), hub_.watchers()));
   if (s[0] == "openapi") return serve_openapi(request, s);
   if (s.size() == 1) {
     const auto accept = parse_accept(request.accept);
@@ -119,8 +132,10 @@ std::optional<StatusOr<Response>> Api::serve_fixed(const Request& request) {
     return response;
   }
   std::optional<json::object> document;
-  if (s[0] == "api") document = discover_version("", s[1]);
-  else document = s.size() == 2 ? discover_group(s[1]) : discover_version(s[1], s[2]);
+  if (s[0] == "api")
+    document = discover_version("", s[1]);
+  else
+    document = s.size() == 2 ? discover_group(s[1]) : discover_version(s[1], s[2]);
   if (!document) return std::unexpected(unknown_path());
   return json_response(200, *document);
 }
@@ -129,13 +144,15 @@ StatusOr<Response> Api::serve_resource(const Request& request, const Route& rout
   const std::string& method = request.method;
   if (route.subresource == "scale" && route.type->has_scale) return scale(request, route);
   const bool status = route.subresource == "status" && route.type->has_status;
-  const bool finalize = route.subresource == "finalize" && route.type->group.empty() && route.type->plural == "namespaces";
+  const bool finalize =
+      route.subresource == "finalize" && route.type->group.empty() && route.type->plural == "namespaces";
   if (!route.subresource.empty() && !status && !finalize) return create_subresource(request, route);
   if (method == "GET" || method == "HEAD") return route.name.empty() ? list(request, route) : get(request, route);
   if (method == "POST" && route.name.empty()) return create(request, route);
   if (method == "PUT" && !route.name.empty()) return replace(request, route);
   if (method == "PATCH" && !route.name.empty() && !finalize) return patch(request, route);
-  if (method == "DELETE" && route.subresource.empty()) return route.name.empty() ? remove_collection(request, route) : remove(request, route);
+  if (method == "DELETE" && route.subresource.empty())
+    return route.name.empty() ? remove_collection(request, route) : remove(request, route);
   return std::unexpected(method_not_allowed());
 }
 

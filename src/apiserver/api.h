@@ -21,9 +21,9 @@ struct Response {
 class Api {
  public:
   struct Options {
-    std::string server_address;             // "127.0.0.1:6443", told to clients in legacy discovery
-    std::function<int64_t()> now = {};      // seconds since 1970; empty = the system clock
-    std::function<bool()> ready = {};       // /readyz; empty = always
+    std::string server_address;         // "127.0.0.1:6443", told to clients in legacy discovery
+    std::function<int64_t()> now = {};  // seconds since 1970; empty = the system clock
+    std::function<bool()> ready = {};   // /readyz; empty = always
   };
   Api(Registry& registry, Options options);
   Response handle(const Request& request);

@@ -11,16 +11,21 @@ StatusOr<uint64_t> number_of(const Query& query, std::string_view name) {
   uint64_t number = 0;
   if (text.empty()) return number;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::unexpected(bad_request(fmt::format("{}: Invalid value: \"{}\": must be a whole number", name, text)));
+  if (error != std::errc{} || end != text.data() + text.size())
+    return std::unexpected(bad_request(fmt::format("{}: Invalid value: \"{}\": must be a whole number", name, text)));
   return number;
 }
 
 // Which state a list without a token is taken from.
 StatusOr<bool> wants_exact(const Query& query, uint64_t asked, uint64_t current) {
   const std::string_view match = query.get("resourceVersionMatch");
-  if (!match.empty() && match != "Exact" && match != "NotOlderThan") return std::unexpected(bad_request(fmt::format("resourceVersionMatch: Unsupported value: \"{}\": supported values: \"Exact\", \"NotOlderThan\"", match)));
-  if (!match.empty() && query.get("resourceVersion").empty()) return std::unexpected(bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"));
-  if (match == "Exact" && asked == 0) return std::unexpected(bad_request("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""));
+  if (!match.empty() && match != "Exact" && match != "NotOlderThan")
+    return std::unexpected(bad_request(fmt::format(
+        "resourceVersionMatch: Unsupported value: \"{}\": supported values: \"Exact\", \"NotOlderThan\"", match)));
+  if (!match.empty() && query.get("resourceVersion").empty())
+    return std::unexpected(bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+  if (match == "Exact" && asked == 0)
+    return std::unexpected(bad_request("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""));
   if (asked > current) return std::unexpected(too_large_revision(asked, current));
   return match == "Exact";
 }
@@ -30,16 +35,21 @@ struct Page {
   k8s::json::object metadata;  // of the list
 };
 
-Page collect(const Store::Objects& objects, const Selection& selection, uint64_t revision, uint64_t limit, const std::optional<k8s::NamespacedName>& after) {
+Page collect(const Store::Objects& objects, const Selection& selection, uint64_t revision, uint64_t limit,
+             const std::optional<k8s::NamespacedName>& after) {
   Page page;
   page.metadata["resourceVersion"] = std::to_string(revision);
-  auto at = after ? objects.upper_bound(*after) : selection.namespace_.empty() ? objects.begin() : objects.lower_bound({selection.namespace_, ""});
+  auto at = after                          ? objects.upper_bound(*after)
+            : selection.namespace_.empty() ? objects.begin()
+                                           : objects.lower_bound({selection.namespace_, ""});
   uint64_t remaining = 0;
   for (; at != objects.end(); ++at) {
     if (!selection.namespace_.empty() && at->first.namespace_ != selection.namespace_) break;
     if (!selection.matches(at->second->document)) continue;
-    if (limit == 0 || page.items.size() < limit) page.items.push_back(at->second);
-    else ++remaining;
+    if (limit == 0 || page.items.size() < limit)
+      page.items.push_back(at->second);
+    else
+      ++remaining;
   }
   if (remaining == 0) return page;
   page.metadata["continue"] = ContinueToken{revision, key_of(page.items.back()->document)}.str();
@@ -53,15 +63,18 @@ Response list_response(const Form& form, const k8s::ResourceType& type, Page pag
     const Printer& printer = printer_for(type);
     json::array rows;
     for (const Record& record : page.items) rows.push_back(table_row(printer, record->document, form.row_object, now));
-    return json_response(200, make_table(form.version, std::move(page.metadata), column_definitions(printer), std::move(rows)));
+    return json_response(
+        200, make_table(form.version, std::move(page.metadata), column_definitions(printer), std::move(rows)));
   }
   const bool partial = form.shape == Form::Shape::kPartial;
   Response response;
   size_t size = 256;
   for (const Record& record : page.items) size += record->bytes.size() + 1;
   response.body.reserve(size);
-  response.body += fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":{},"items":[)", partial ? "PartialObjectMetadataList" : type.kind + "List", partial ? "meta.k8s.io/" + form.version : type.apiVersion(),
-                               json::serialize(page.metadata));
+  response.body +=
+      fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":{},"items":[)",
+                  partial ? "PartialObjectMetadataList" : type.kind + "List",
+                  partial ? "meta.k8s.io/" + form.version : type.apiVersion(), json::serialize(page.metadata));
   bool first = true;
   for (const Record& record : page.items) {
     if (!std::exchange(first, false)) response.body += ',';
@@ -82,12 +95,16 @@ StatusOr<Form> negotiate(const Request& request, bool list) {
     if (media.as == "Table") {
       Form form{.shape = Form::Shape::kTable, .version = media.version};
       const std::string_view include = request.target.query.get("includeObject");
-      if (include == "None") form.row_object = RowObject::kNone;
-      else if (include == "Object") form.row_object = RowObject::kObject;
-      else if (!include.empty() && include != "Metadata") return std::unexpected(bad_request(fmt::format("unrecognized includeObject value: \"{}\"", include)));
+      if (include == "None")
+        form.row_object = RowObject::kNone;
+      else if (include == "Object")
+        form.row_object = RowObject::kObject;
+      else if (!include.empty() && include != "Metadata")
+        return std::unexpected(bad_request(fmt::format("unrecognized includeObject value: \"{}\"", include)));
       return form;
     }
-    if (media.as == (list && !watch ? "PartialObjectMetadataList" : "PartialObjectMetadata")) return Form{.shape = Form::Shape::kPartial, .version = media.version};
+    if (media.as == (list && !watch ? "PartialObjectMetadataList" : "PartialObjectMetadata"))
+      return Form{.shape = Form::Shape::kPartial, .version = media.version};
   }
   return std::unexpected(not_acceptable("application/json, application/json;as=Table;v=v1;g=meta.k8s.io"));
 }
@@ -111,7 +128,8 @@ Response Api::object_response(int code, const Form& form, const k8s::ResourceTyp
     json::array rows;
     rows.push_back(table_row(printer, record->document, form.row_object, options_.now()));
     json::object metadata{{"resourceVersion", std::to_string(record->revision)}};
-    return json_response(code, make_table(form.version, std::move(metadata), column_definitions(printer), std::move(rows)));
+    return json_response(code,
+                         make_table(form.version, std::move(metadata), column_definitions(printer), std::move(rows)));
   }
   Response response;
   response.code = code;
@@ -153,20 +171,34 @@ StatusOr<Response> Api::list(const Request& request, const Route& route) {
   if (const std::string_view text = query.get("continue"); !text.empty()) {
     const auto token = ContinueToken::parse(text);
     if (!token) return std::unexpected(bad_request("continue key is not valid: it was not given by this server"));
-    if (*asked != 0) return std::unexpected(bad_request("specifying resource version is not allowed when using continue"));
-    if (token->revision == revision()) return list_response(*form, *route.type, collect(store.objects(*route.type), *selection, token->revision, *limit, token->after), options_.now());
+    if (*asked != 0)
+      return std::unexpected(bad_request("specifying resource version is not allowed when using continue"));
+    if (token->revision == revision())
+      return list_response(*form, *route.type,
+                           collect(store.objects(*route.type), *selection, token->revision, *limit, token->after),
+                           options_.now());
     const auto then = store.objects_at(*route.type, token->revision);
-    if (then) return list_response(*form, *route.type, collect(*then, *selection, token->revision, *limit, token->after), options_.now());
-    Status status = expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.");
+    if (then)
+      return list_response(*form, *route.type, collect(*then, *selection, token->revision, *limit, token->after),
+                           options_.now());
+    Status status = expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+        "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+        "modified, or deleted between the time the first chunk was returned and now may show up in the list.");
     json::object body = to_json(status);
     child_object(body, "metadata")["continue"] = ContinueToken{revision(), token->after}.str();
     return json_response(status.code, body);
   }
   const auto exact = wants_exact(query, *asked, revision());
   if (!exact) return std::unexpected(exact.error());
-  if (!*exact || *asked == revision()) return list_response(*form, *route.type, collect(store.objects(*route.type), *selection, revision(), *limit, std::nullopt), options_.now());
+  if (!*exact || *asked == revision())
+    return list_response(*form, *route.type,
+                         collect(store.objects(*route.type), *selection, revision(), *limit, std::nullopt),
+                         options_.now());
   const auto then = store.objects_at(*route.type, *asked);
-  if (!then) return std::unexpected(expired(fmt::format("The resourceVersion for the provided list is too old: {}", *asked)));
+  if (!then)
+    return std::unexpected(expired(fmt::format("The resourceVersion for the provided list is too old: {}", *asked)));
   return list_response(*form, *route.type, collect(*then, *selection, *asked, *limit, std::nullopt), options_.now());
 }
 
@@ -179,14 +211,25 @@ StatusOr<Response> Api::watch(const Request& request, const Route& route, Select
   const auto timeout = number_of(query, "timeoutSeconds");
   if (!timeout) return std::unexpected(timeout.error());
   const bool initial = query.flag("sendInitialEvents"), match = query.has("resourceVersionMatch");
-  const auto refuse = [&](std::string_view field, std::string_view why) { return std::unexpected(invalid({.plural = "listoptions", .kind = "ListOptions"}, "", {field_error("Forbidden", std::string(field), "Forbidden: " + std::string(why))})); };
-  if (query.has("sendInitialEvents") && query.get("resourceVersionMatch") != "NotOlderThan") return refuse("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-  if (match && !query.has("sendInitialEvents")) return refuse("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-  if (initial && !query.flag("allowWatchBookmarks")) return refuse("allowWatchBookmarks", "sendInitialEvents requires allowWatchBookmarks");
+  const auto refuse = [&](std::string_view field, std::string_view why) {
+    return std::unexpected(invalid({.plural = "listoptions", .kind = "ListOptions"}, "",
+                                   {field_error("Forbidden", std::string(field), "Forbidden: " + std::string(why))}));
+  };
+  if (query.has("sendInitialEvents") && query.get("resourceVersionMatch") != "NotOlderThan")
+    return refuse("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+  if (match && !query.has("sendInitialEvents"))
+    return refuse("resourceVersionMatch",
+                  "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+  if (initial && !query.flag("allowWatchBookmarks"))
+    return refuse("allowWatchBookmarks", "sendInitialEvents requires allowWatchBookmarks");
   if (*asked > revision() && initial) return std::unexpected(too_large_revision(*asked, revision()));
 
   const Store& store = registry_.store();
-  WatchStream::Options options{.selection = std::move(selection), .form = *form, .initial = {}, .bookmarks = query.flag("allowWatchBookmarks"), .now = options_.now};
+  WatchStream::Options options{.selection = std::move(selection),
+                               .form = *form,
+                               .initial = {},
+                               .bookmarks = query.flag("allowWatchBookmarks"),
+                               .now = options_.now};
   options.timeout_seconds = static_cast<int>(std::min<uint64_t>(*timeout, 24 * 3600));
   options.mark_end_of_initial = initial;
   std::vector<std::shared_ptr<const StoreEvent>> missed;
@@ -204,7 +247,11 @@ StatusOr<Response> Api::watch(const Request& request, const Route& route, Select
     if (event->resource == route.type) stream->offer(*event);
   hub_.add(stream);
   Response response;
-  response.content_type = form->shape == Form::Shape::kPlain ? "application/json" : fmt::format("application/json;as={};v={};g=meta.k8s.io", form->shape == Form::Shape::kTable ? "Table" : "PartialObjectMetadata", form->version);
+  response.content_type =
+      form->shape == Form::Shape::kPlain
+          ? "application/json"
+          : fmt::format("application/json;as={};v={};g=meta.k8s.io",
+                        form->shape == Form::Shape::kTable ? "Table" : "PartialObjectMetadata", form->version);
   response.watch = std::move(stream);
   return response;
 }

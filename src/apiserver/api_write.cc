@@ -8,10 +8,13 @@ namespace {
 
 // What to do about fields that are given twice or that the kind does not have (fieldValidation=Strict|Warn|Ignore).
 // `stored`: what was accepted before is not at fault now.
-StatusOr<> validate_fields(const Query& query, const k8s::ResourceType& type, const Body& body, Response& response, const json::object* stored = nullptr) {
+StatusOr<> validate_fields(const Query& query, const k8s::ResourceType& type, const Body& body, Response& response,
+                           const json::object* stored = nullptr) {
   const std::string_view mode = query.get("fieldValidation");
   if (mode == "Ignore") return {};
-  if (!mode.empty() && mode != "Strict" && mode != "Warn") return std::unexpected(bad_request(fmt::format("fieldValidation: Unsupported value: \"{}\": supported values: \"Ignore\", \"Strict\", \"Warn\"", mode)));
+  if (!mode.empty() && mode != "Strict" && mode != "Warn")
+    return std::unexpected(bad_request(fmt::format(
+        "fieldValidation: Unsupported value: \"{}\": supported values: \"Ignore\", \"Strict\", \"Warn\"", mode)));
   std::vector<std::string> findings;
   for (const std::string& path : body.duplicates) findings.push_back(fmt::format("duplicate field \"{}\"", path));
   const std::vector<std::string> before = stored ? k8s::unknown_fields(type, *stored) : std::vector<std::string>{};
@@ -28,13 +31,17 @@ StatusOr<> validate_fields(const Query& query, const k8s::ResourceType& type, co
   if (findings.empty()) return {};
   std::string text;
   for (const std::string& finding : findings) text += (text.empty() ? "" : ", ") + finding;
-  return std::unexpected(bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}", type.kind, type.version, type.kind, text)));
+  return std::unexpected(
+      bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}", type.kind,
+                              type.version, type.kind, text)));
 }
 
 StatusOr<> check_kind(const k8s::ResourceType& type, const json::object& document) {
   const std::string_view api = text_at(document, "apiVersion"), kind = text_at(document, "kind");
   if ((!api.empty() && api != type.apiVersion()) || (!kind.empty() && kind != type.kind))
-    return std::unexpected(bad_request(fmt::format("the API version in the data ({}, Kind={}) does not match the expected API version ({}, Kind={})", api, kind, type.apiVersion(), type.kind)));
+    return std::unexpected(bad_request(
+        fmt::format("the API version in the data ({}, Kind={}) does not match the expected API version ({}, Kind={})",
+                    api, kind, type.apiVersion(), type.kind)));
   return {};
 }
 
@@ -42,7 +49,8 @@ StatusOr<Body> object_body(const Request& request, const k8s::ResourceType& type
   auto body = decode_body(request.content_type, request.body);
   if (!body) return body;
   if (auto checked = check_kind(type, body->document); !checked) return std::unexpected(checked.error());
-  if (auto checked = validate_fields(request.target.query, type, *body, response); !checked) return std::unexpected(checked.error());
+  if (auto checked = validate_fields(request.target.query, type, *body, response); !checked)
+    return std::unexpected(checked.error());
   return body;
 }
 
@@ -54,19 +62,25 @@ StatusOr<controllers::DeleteOptions> delete_options(const Request& request) {
     auto body = decode_body(request.content_type, request.body);
     if (!body) return std::unexpected(body.error());
     given = std::move(body->document);
-    if (text_at(given, "kind") == "Eviction") given = object_at(given, "deleteOptions") ? *object_at(given, "deleteOptions") : json::object{};
+    if (text_at(given, "kind") == "Eviction")
+      given = object_at(given, "deleteOptions") ? *object_at(given, "deleteOptions") : json::object{};
   }
-  if (field(given, "gracePeriodSeconds")) options.grace_period_seconds = number_at(given, "gracePeriodSeconds");
+  if (field(given, "gracePeriodSeconds"))
+    options.grace_period_seconds = number_at(given, "gracePeriodSeconds");
   else if (const std::string text(query.get("gracePeriodSeconds")); !text.empty()) {
-    if (text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos) return std::unexpected(bad_request(fmt::format("gracePeriodSeconds: Invalid value: \"{}\"", text)));
+    if (text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos)
+      return std::unexpected(bad_request(fmt::format("gracePeriodSeconds: Invalid value: \"{}\"", text)));
     options.grace_period_seconds = std::stol(text);
   }
   options.propagation = text_at(given, "propagationPolicy");
   if (options.propagation.empty()) options.propagation = query.get("propagationPolicy");
-  if (options.propagation.empty() && field(given, "orphanDependents")) options.propagation = flag_at(given, "orphanDependents") ? "Orphan" : "Background";
+  if (options.propagation.empty() && field(given, "orphanDependents"))
+    options.propagation = flag_at(given, "orphanDependents") ? "Orphan" : "Background";
   const std::string& policy = options.propagation;
   if (!policy.empty() && policy != "Background" && policy != "Foreground" && policy != "Orphan")
-    return std::unexpected(bad_request(fmt::format("propagationPolicy: Unsupported value: \"{}\": supported values: \"Background\", \"Foreground\", \"Orphan\"", policy)));
+    return std::unexpected(bad_request(fmt::format(
+        "propagationPolicy: Unsupported value: \"{}\": supported values: \"Background\", \"Foreground\", \"Orphan\"",
+        policy)));
   options.uid = text_at(given, "preconditions.uid");
   options.resource_version = text_at(given, "preconditions.resourceVersion");
   return options;
@@ -81,12 +95,21 @@ StatusOr<bool> delete_dry_run(const Request& request) {
 }
 
 Response success(const k8s::ResourceType& type, const json::object& document) {
-  json::object details{{"name", text_at(document, "metadata.name")}, {"kind", type.plural}, {"uid", text_at(document, "metadata.uid")}};
+  json::object details{
+      {"name", text_at(document, "metadata.name")}, {"kind", type.plural}, {"uid", text_at(document, "metadata.uid")}};
   if (!type.group.empty()) details["group"] = type.group;
-  return json_response(200, json::object{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", json::object{}}, {"status", "Success"}, {"details", std::move(details)}});
+  return json_response(200, json::object{{"kind", "Status"},
+                                         {"apiVersion", "v1"},
+                                         {"metadata", json::object{}},
+                                         {"status", "Success"},
+                                         {"details", std::move(details)}});
 }
 
-Part part_of(const Route& route) { return route.subresource == "status" ? Part::kStatus : route.subresource == "finalize" ? Part::kFinalize : Part::kMain; }
+Part part_of(const Route& route) {
+  return route.subresource == "status"     ? Part::kStatus
+         : route.subresource == "finalize" ? Part::kFinalize
+                                           : Part::kMain;
+}
 
 }  // namespace
 
@@ -114,7 +137,8 @@ StatusOr<Response> Api::replace(const Request& request, const Route& route) {
   Response noted;
   auto body = object_body(request, *route.type, noted);
   if (!body) return std::unexpected(body.error());
-  auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(body->document), part_of(route), *dry_run);
+  auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(body->document), part_of(route),
+                                 *dry_run);
   if (!record) return std::unexpected(record.error());
   Response response = object_response(200, *form, *route.type, *record);
   response.headers = std::move(noted.headers);
@@ -132,8 +156,11 @@ StatusOr<Response> Api::patch(const Request& request, const Route& route) {
   if (!patched) return std::unexpected(patched.error());
   if (auto checked = check_kind(*route.type, *patched); !checked) return std::unexpected(checked.error());
   Response noted;
-  if (auto checked = validate_fields(request.target.query, *route.type, {*patched, {}}, noted, &old->document); !checked) return std::unexpected(checked.error());
-  auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(*patched), part_of(route), *dry_run);
+  if (auto checked = validate_fields(request.target.query, *route.type, {*patched, {}}, noted, &old->document);
+      !checked)
+    return std::unexpected(checked.error());
+  auto record =
+      registry_.update(*route.type, {route.namespace_, route.name}, std::move(*patched), part_of(route), *dry_run);
   if (!record) return std::unexpected(record.error());
   Response response = object_response(200, *form, *route.type, *record);
   response.headers = std::move(noted.headers);
@@ -148,7 +175,8 @@ StatusOr<Response> Api::remove(const Request& request, const Route& route) {
   auto deletion = registry_.remove(*route.type, {route.namespace_, route.name}, *options, *dry_run);
   if (!deletion) return std::unexpected(deletion.error());
   // A pod is answered with itself even when it went at once, as the API does.
-  if (deletion->gone && !(route.type->group.empty() && route.type->plural == "pods")) return success(*route.type, deletion->object->document);
+  if (deletion->gone && !(route.type->group.empty() && route.type->plural == "pods"))
+    return success(*route.type, deletion->object->document);
   return object_response(200, Form{}, *route.type, deletion->object);
 }
 
@@ -169,7 +197,10 @@ StatusOr<Response> Api::remove_collection(const Request& request, const Route& r
     items.push_back(deletion->object->document);
   }
   json::object metadata{{"resourceVersion", std::to_string(revision())}};
-  return json_response(200, json::object{{"kind", route.type->kind + "List"}, {"apiVersion", route.type->apiVersion()}, {"metadata", std::move(metadata)}, {"items", std::move(items)}});
+  return json_response(200, json::object{{"kind", route.type->kind + "List"},
+                                         {"apiVersion", route.type->apiVersion()},
+                                         {"metadata", std::move(metadata)},
+                                         {"items", std::move(items)}});
 }
 
 StatusOr<Response> Api::create_subresource(const Request& request, const Route& route) {
@@ -190,14 +221,19 @@ StatusOr<Response> Api::create_subresource(const Request& request, const Route& 
     if (!body) return std::unexpected(body.error());
     if (auto bound = registry_.bind(key, body->document, *dry_run); !bound) return std::unexpected(bound.error());
   }
-  return json_response(201, json::object{{"kind", "Status"}, {"apiVersion", "v1"}, {"metadata", json::object{}}, {"status", "Success"}, {"code", 201}});
+  return json_response(201, json::object{{"kind", "Status"},
+                                         {"apiVersion", "v1"},
+                                         {"metadata", json::object{}},
+                                         {"status", "Success"},
+                                         {"code", 201}});
 }
 
 StatusOr<Response> Api::scale(const Request& request, const Route& route) {
   const k8s::NamespacedName key{route.namespace_, route.name};
   Record record = registry_.store().get(*route.type, key);
   if (!record) return std::unexpected(not_found(*route.type, route.name));
-  if (request.method == "GET" || request.method == "HEAD") return json_response(200, Registry::scale_of(record->document));
+  if (request.method == "GET" || request.method == "HEAD")
+    return json_response(200, Registry::scale_of(record->document));
   if (request.method != "PUT" && request.method != "PATCH") return std::unexpected(method_not_allowed());
   const auto dry_run = wants_dry_run(request.target.query);
   if (!dry_run) return std::unexpected(dry_run.error());

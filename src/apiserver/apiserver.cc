@@ -9,9 +9,12 @@ namespace carrick::apiserver {
 namespace {
 
 ServerNames names_of(const Options& options) {
-  ServerNames names{.dns = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}, .addresses = {net::IpAddress::v4(0x7f000001)}};
+  ServerNames names{.dns = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                            "kubernetes.default.svc.cluster.local"},
+                    .addresses = {net::IpAddress::v4(0x7f000001)}};
   names.dns.insert(names.dns.end(), options.server_names.begin(), options.server_names.end());
-  for (const net::Prefix& cidr : options.service_cidrs) names.addresses.push_back(cidr.address().plus(1));  // default/kubernetes
+  for (const net::Prefix& cidr : options.service_cidrs)
+    names.addresses.push_back(cidr.address().plus(1));  // default/kubernetes
   names.addresses.insert(names.addresses.end(), options.server_addresses.begin(), options.server_addresses.end());
   return names;
 }
@@ -21,8 +24,13 @@ ServerNames names_of(const Options& options) {
 // In the order of construction: each knows only those above it.
 struct ApiServer::Parts {
   Parts(boost::asio::io_context& context, Options given, std::unique_ptr<Store> opened, Credentials with)
-      : options(std::move(given)), credentials(std::move(with)), store(std::move(opened)), registry(*store, {.service_ranges = {.cidrs = options.service_cidrs}}), door(registry),
-        api(registry, {.server_address = "127.0.0.1", .ready = [this] { return !ready || ready(); }}), http(context, api, credentials, {}) {}
+      : options(std::move(given)),
+        credentials(std::move(with)),
+        store(std::move(opened)),
+        registry(*store, {.service_ranges = {.cidrs = options.service_cidrs}}),
+        door(registry),
+        api(registry, {.server_address = "127.0.0.1", .ready = [this] { return !ready || ready(); }}),
+        http(context, api, credentials, {}) {}
   Options options;
   Credentials credentials;
   std::unique_ptr<Store> store;
@@ -37,10 +45,12 @@ ApiServer::ApiServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 ApiServer::~ApiServer() = default;
 
 Result<std::unique_ptr<ApiServer>> ApiServer::create(boost::asio::io_context& context, Options options) {
-  if (options.service_cidrs.empty()) return fail(ErrorKind::kInvalid, "the API server needs at least one range for ClusterIPs");
+  if (options.service_cidrs.empty())
+    return fail(ErrorKind::kInvalid, "the API server needs at least one range for ClusterIPs");
   auto store = TRY(Store::open(options.database));
   auto credentials = TRY(load_or_make_credentials(options.credentials_directory, names_of(options)));
-  std::unique_ptr<ApiServer> server(new ApiServer(std::make_unique<Parts>(context, std::move(options), std::move(store), std::move(credentials))));
+  std::unique_ptr<ApiServer> server(
+      new ApiServer(std::make_unique<Parts>(context, std::move(options), std::move(store), std::move(credentials))));
   TRY_VOID(server->parts_->http.prepare());
   return server;
 }
@@ -65,10 +75,15 @@ Result<void> ApiServer::bootstrap() {
 
 Kubeconfig ApiServer::admin_kubeconfig(const std::string& server) const {
   const Credentials& c = parts_->credentials;
-  return {.server = server, .cluster_name = parts_->options.cluster_name, .certificate_authority_pem = c.authority.certificate_pem, .client_certificate_pem = c.admin.certificate_pem, .client_key_pem = c.admin.key_pem};
+  return {.server = server,
+          .cluster_name = parts_->options.cluster_name,
+          .certificate_authority_pem = c.authority.certificate_pem,
+          .client_certificate_pem = c.admin.certificate_pem,
+          .client_key_pem = c.admin.key_pem};
 }
 
-Result<Kubeconfig> ApiServer::client_kubeconfig(const std::string& server, const std::string& user, const std::vector<std::string>& groups) const {
+Result<Kubeconfig> ApiServer::client_kubeconfig(const std::string& server, const std::string& user,
+                                                const std::vector<std::string>& groups) const {
   const KeyPair client = TRY(make_client_certificate(parts_->credentials.authority, user, groups));
   Kubeconfig out = admin_kubeconfig(server);
   out.client_certificate_pem = client.certificate_pem;

@@ -27,19 +27,22 @@ struct Kubeconfig {
 Result<void> write_kubeconfig(const std::string& path, const Kubeconfig& kubeconfig);
 
 struct Options {
-  std::string database;          // SQLite file: on a tmpfs for a lab in memory (so that it survives kill -9), else under --data; empty = nowhere
+  std::string database;  // SQLite file: on a tmpfs for a lab in memory (so that it survives kill -9), else under
+                         // --data; empty = nowhere
   std::string credentials_directory;  // CA, client certificate and token, files 0600; empty = new ones at each start
   std::vector<net::Prefix> service_cidrs;  // one of each family of the cluster, the primary family first
   std::string cluster_name = "carrick";
-  std::vector<net::IpAddress> server_addresses;  // beyond 127.0.0.1: what else clients dial (node side, ClusterIP of kubernetes)
-  std::vector<std::string> server_names;         // beyond localhost and kubernetes.default...
+  std::vector<net::IpAddress>
+      server_addresses;  // beyond 127.0.0.1: what else clients dial (node side, ClusterIP of kubernetes)
+  std::vector<std::string> server_names;  // beyond localhost and kubernetes.default...
 };
 
-// The lab's API server: the store, the API over HTTPS, and the controllers' door to the same store. Everything runs on one
-// thread, that of `context`; no call blocks on anything but SQLite.
+// The lab's API server: the store, the API over HTTPS, and the controllers' door to the same store. Everything runs on
+// one thread, that of `context`; no call blocks on anything but SQLite.
 class ApiServer {
  public:
-  // Opens the database and the credentials. kTransient: the database cannot be used (full disk, locked by another server).
+  // Opens the database and the credentials. kTransient: the database cannot be used (full disk, locked by another
+  // server).
   static Result<std::unique_ptr<ApiServer>> create(boost::asio::io_context& context, Options options);
   ~ApiServer();  // closes every connection; the context may go on
   ApiServer(const ApiServer&) = delete;
@@ -60,7 +63,8 @@ class ApiServer {
   // For clients that dial `server`, with the administrator's rights.
   Kubeconfig admin_kubeconfig(const std::string& server) const;
   // Rights of `user` (all of them), in the name of another: agents, controllers.
-  Result<Kubeconfig> client_kubeconfig(const std::string& server, const std::string& user, const std::vector<std::string>& groups) const;
+  Result<Kubeconfig> client_kubeconfig(const std::string& server, const std::string& user,
+                                       const std::vector<std::string>& groups) const;
   uint64_t resource_version() const;
   size_t connections() const;
 

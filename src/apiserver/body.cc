@@ -1,7 +1,6 @@
 #include "apiserver/body.h"
 
 #include <boost/json/basic_parser_impl.hpp>
-
 #include <set>
 
 #include "k8s/objects.h"
@@ -22,7 +21,8 @@ json::parse_options parse_options() {
 // Follows the parse and remembers which keys each open object has had.
 class DuplicateFinder {
  public:
-  static constexpr size_t max_object_size = static_cast<size_t>(-1), max_array_size = static_cast<size_t>(-1), max_key_size = static_cast<size_t>(-1), max_string_size = static_cast<size_t>(-1);
+  static constexpr size_t max_object_size = static_cast<size_t>(-1), max_array_size = static_cast<size_t>(-1),
+                          max_key_size = static_cast<size_t>(-1), max_string_size = static_cast<size_t>(-1);
   using Code = boost::system::error_code;
 
   std::vector<std::string> found;
@@ -88,21 +88,27 @@ std::vector<std::string> duplicate_fields(std::string_view text) {
 StatusOr<json::value> decode_json(std::string_view body) {
   boost::system::error_code error;
   json::value value = json::parse(body, error, {}, parse_options());
-  if (error) return std::unexpected(bad_request(fmt::format("the body of the request is not JSON: {}", error.message())));
+  if (error)
+    return std::unexpected(bad_request(fmt::format("the body of the request is not JSON: {}", error.message())));
   return value;
 }
 
 StatusOr<Body> decode_body(std::string_view content_type, std::string_view body) {
   const std::string type = media_type_of(content_type);
   if (type == "application/vnd.kubernetes.protobuf")
-    return std::unexpected(unsupported_media(type, "application/json, application/yaml (this server does not read protobuf yet: use `kubectl create -f` or `apply -f` instead of typed create commands)"));
+    return std::unexpected(
+        unsupported_media(type,
+                          "application/json, application/yaml (this server does not read protobuf yet: use `kubectl "
+                          "create -f` or `apply -f` instead of typed create commands)"));
   if (type == "application/yaml" || type == "application/x-yaml" || type == "text/yaml") {
     auto objects = k8s::parse_manifest(body, "body");
     if (!objects) return std::unexpected(bad_request(objects.error().message));
-    if (objects->size() != 1) return std::unexpected(bad_request("the body of the request must hold exactly one object"));
+    if (objects->size() != 1)
+      return std::unexpected(bad_request("the body of the request must hold exactly one object"));
     return Body{std::move(objects->front().document), {}};
   }
-  if (!type.empty() && type != "application/json" && type != "text/json") return std::unexpected(unsupported_media(type, kOffered));
+  if (!type.empty() && type != "application/json" && type != "text/json")
+    return std::unexpected(unsupported_media(type, kOffered));
   auto value = decode_json(body);
   if (!value) return std::unexpected(value.error());
   if (!value->is_object()) return std::unexpected(bad_request("the body of the request must be a JSON object"));

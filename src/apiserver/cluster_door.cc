@@ -14,7 +14,9 @@ Result<controllers::Document> to_document(StatusOr<Record> record) {
 
 ClusterDoor::ClusterDoor(Registry& registry) : registry_(registry) {}
 
-controllers::Document ClusterDoor::get(const k8s::ResourceType& type, const k8s::NamespacedName& key) const { return document_of(registry_.store().get(type, key)); }
+controllers::Document ClusterDoor::get(const k8s::ResourceType& type, const k8s::NamespacedName& key) const {
+  return document_of(registry_.store().get(type, key));
+}
 
 std::vector<controllers::Document> ClusterDoor::list(const k8s::ResourceType& type, std::string_view namespace_) const {
   std::vector<controllers::Document> out;
@@ -39,7 +41,8 @@ Result<controllers::Document> ClusterDoor::update_status(const k8s::ResourceType
   return to_document(registry_.update(type, key, std::move(document), Part::kStatus));
 }
 
-Result<void> ClusterDoor::remove(const k8s::ResourceType& type, const k8s::NamespacedName& key, const controllers::DeleteOptions& options) {
+Result<void> ClusterDoor::remove(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                                 const controllers::DeleteOptions& options) {
   if (auto removed = registry_.remove(type, key, options); !removed) return std::unexpected(to_error(removed.error()));
   return {};
 }

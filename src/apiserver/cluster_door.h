@@ -14,7 +14,8 @@ class ClusterDoor final : public controllers::Cluster {
   Result<controllers::Document> create(const k8s::ResourceType& type, k8s::json::object document) override;
   Result<controllers::Document> update(const k8s::ResourceType& type, k8s::json::object document) override;
   Result<controllers::Document> update_status(const k8s::ResourceType& type, k8s::json::object document) override;
-  Result<void> remove(const k8s::ResourceType& type, const k8s::NamespacedName& key, const controllers::DeleteOptions& options) override;
+  Result<void> remove(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                      const controllers::DeleteOptions& options) override;
   void subscribe(std::function<void(const controllers::ObjectEvent&)> callback) override;
 
  private:

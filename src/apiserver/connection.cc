@@ -1,13 +1,14 @@
 #include "apiserver/connection.h"
 
+#include <openssl/crypto.h>
+#include <openssl/x509.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
-#include <openssl/crypto.h>
-#include <openssl/x509.h>
 
 #include "base/log.h"
 
@@ -21,7 +22,8 @@ std::vector<std::string> name_entries(X509_NAME* name, int nid) {
   std::vector<std::string> out;
   for (int at = -1; (at = X509_NAME_get_index_by_NID(name, nid, at)) >= 0;) {
     const ASN1_STRING* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-    out.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)), static_cast<size_t>(ASN1_STRING_length(text)));
+    out.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                     static_cast<size_t>(ASN1_STRING_length(text)));
   }
   return out;
 }
@@ -37,14 +39,22 @@ std::optional<User> user_of_certificate(SSL* session) {
   return user;
 }
 
-bool same_secret(std::string_view a, std::string_view b) { return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
+bool same_secret(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
-Response refusal(int code, std::string reason, std::string message) { return status_response({.code = code, .reason = std::move(reason), .message = std::move(message)}); }
+Response refusal(int code, std::string reason, std::string message) {
+  return status_response({.code = code, .reason = std::move(reason), .message = std::move(message)});
+}
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, const Credentials& credentials, const HttpLimits& limits, ssl::context& tls)
-    : credentials_(credentials), limits_(limits), stream_(beast::tcp_stream(std::move(socket)), tls), wake_(stream_.get_executor()) {}
+Connection::Connection(asio::ip::tcp::socket socket, const Credentials& credentials, const HttpLimits& limits,
+                       ssl::context& tls)
+    : credentials_(credentials),
+      limits_(limits),
+      stream_(beast::tcp_stream(std::move(socket)), tls),
+      wake_(stream_.get_executor()) {}
 
 void Connection::close() {
   beast::get_lowest_layer(stream_).cancel();
@@ -56,7 +66,8 @@ std::optional<User> Connection::user_of(const Message& message) const {
   const std::string_view header = message[http::field::authorization];
   constexpr std::string_view kBearer = "Bearer ";
   if (header.starts_with(kBearer)) {
-    if (same_secret(header.substr(kBearer.size()), credentials_.admin_token)) return User{"kubernetes-admin", {"system:masters", "system:authenticated"}};
+    if (same_secret(header.substr(kBearer.size()), credentials_.admin_token))
+      return User{"kubernetes-admin", {"system:masters", "system:authenticated"}};
     return std::nullopt;
   }
   return certificate_user_;
@@ -75,7 +86,12 @@ asio::awaitable<void> Connection::run(std::function<Api*()> api) {
     const unsigned version = message->version();
     Response response;
     try {
-      Request request{.method = std::string(message->method_string()), .target = {}, .accept = std::string((*message)[http::field::accept]), .content_type = std::string((*message)[http::field::content_type]), .body = std::move(message->body()), .user = user_of(*message)};
+      Request request{.method = std::string(message->method_string()),
+                      .target = {},
+                      .accept = std::string((*message)[http::field::accept]),
+                      .content_type = std::string((*message)[http::field::content_type]),
+                      .body = std::move(message->body()),
+                      .user = user_of(*message)};
       auto target = parse_target(message->target());
       if (!target) {
         response = status_response(bad_request(target.error().message));
@@ -84,7 +100,8 @@ asio::awaitable<void> Connection::run(std::function<Api*()> api) {
         response = api()->handle(request);
       }
     } catch (const std::exception& error) {
-      log::error("request {} {}: {}", std::string_view(message->method_string()), std::string_view(message->target()), error.what());
+      log::error("request {} {}: {}", std::string_view(message->method_string()), std::string_view(message->target()),
+                 error.what());
       response = status_response(internal(error.what()));
     }
     message.reset();
@@ -124,10 +141,18 @@ asio::awaitable<std::optional<Connection::Message>> Connection::read_request() {
     if (buffer_.size() == 0) buffer_.shrink_to_fit();  // an idle connection holds no megabytes
     co_return message;
   }
-  if (error == http::error::header_limit) co_await send(refusal(431, "RequestHeaderFieldsTooLarge", fmt::format("the head of the request is larger than {} bytes", limits_.max_header_bytes)), false, false, 11);
-  else if (error == http::error::body_limit) co_await send(refusal(413, "RequestEntityTooLarge", fmt::format("the body of the request is larger than {} bytes", limits_.max_body_bytes)), false, false, 11);
-  else if (error.category() == make_error_code(http::error::bad_method).category() && error != http::error::end_of_stream && error != http::error::partial_message)
-    co_await send(status_response(bad_request(fmt::format("the request is not HTTP: {}", error.message()))), false, false, 11);
+  if (error == http::error::header_limit)
+    co_await send(refusal(431, "RequestHeaderFieldsTooLarge",
+                          fmt::format("the head of the request is larger than {} bytes", limits_.max_header_bytes)),
+                  false, false, 11);
+  else if (error == http::error::body_limit)
+    co_await send(refusal(413, "RequestEntityTooLarge",
+                          fmt::format("the body of the request is larger than {} bytes", limits_.max_body_bytes)),
+                  false, false, 11);
+  else if (error.category() == make_error_code(http::error::bad_method).category() &&
+           error != http::error::end_of_stream && error != http::error::partial_message)
+    co_await send(status_response(bad_request(fmt::format("the request is not HTTP: {}", error.message()))), false,
+                  false, 11);
   co_return std::nullopt;
 }
 
@@ -165,16 +190,21 @@ asio::awaitable<void> Connection::watch_for_close() {
   wake_.cancel();
 }
 
-asio::awaitable<void> Connection::send_watch(std::shared_ptr<WatchStream> watch, std::string content_type, std::function<Api*()> api) {
+asio::awaitable<void> Connection::send_watch(std::shared_ptr<WatchStream> watch, std::string content_type,
+                                             std::function<Api*()> api) {
   using Clock = std::chrono::steady_clock;
   auto& socket = beast::get_lowest_layer(stream_);
   socket.expires_never();  // for the read; each write sets its own deadline, which leaves the pending read alone
   asio::co_spawn(stream_.get_executor(), watch_for_close(), asio::detached);
   watch->on_ready = [this] { wake_.cancel(); };
-  const auto lifetime = watch->timeout_seconds() > 0 ? std::chrono::seconds(watch->timeout_seconds()) : limits_.watch_timeout;
+  const auto lifetime =
+      watch->timeout_seconds() > 0 ? std::chrono::seconds(watch->timeout_seconds()) : limits_.watch_timeout;
   const Clock::time_point end = Clock::now() + lifetime;
   Clock::time_point bookmark = Clock::now() + limits_.bookmark_interval;
-  bool good = co_await write_text(fmt::format("HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-cache, private\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n", content_type));
+  bool good =
+      co_await write_text(fmt::format("HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-cache, "
+                                      "private\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                      content_type));
   bool over = false;  // its time is: one bookmark still, then the end
   while (good && !client_gone_ && api()) {
     const Clock::time_point now = Clock::now();

@@ -9,7 +9,6 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-
 #include <list>
 
 #include "apiserver/http_server.h"
@@ -25,7 +24,8 @@ namespace ssl = boost::asio::ssl;
 class Connection;
 
 struct HttpServer::State {
-  State(asio::io_context& io, Api& served, const Credentials& with, HttpLimits bounds) : context(io), api(&served), credentials(with), limits(bounds) {}
+  State(asio::io_context& io, Api& served, const Credentials& with, HttpLimits bounds)
+      : context(io), api(&served), credentials(with), limits(bounds) {}
   asio::io_context& context;
   Api* api;  // null once stopped
   Credentials credentials;
@@ -51,7 +51,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Message = http::request<http::string_body>;
   asio::awaitable<std::optional<Message>> read_request();
   asio::awaitable<bool> send(Response response, bool keep_alive, bool head, unsigned version);
-  asio::awaitable<void> send_watch(std::shared_ptr<WatchStream> watch, std::string content_type, std::function<Api*()> api);
+  asio::awaitable<void> send_watch(std::shared_ptr<WatchStream> watch, std::string content_type,
+                                   std::function<Api*()> api);
   asio::awaitable<void> watch_for_close();
   asio::awaitable<bool> write_text(std::string text);
   std::optional<User> user_of(const Message& message) const;

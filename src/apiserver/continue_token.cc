@@ -5,7 +5,8 @@
 namespace carrick::apiserver {
 namespace {
 
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";  // RFC 4648 5, no padding
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";  // RFC 4648 5, no padding
 constexpr size_t kMaxToken = 2048;
 
 std::string encode(std::string_view bytes) {
@@ -36,7 +37,8 @@ std::optional<std::string> decode(std::string_view text) {
 }  // namespace
 
 std::string ContinueToken::str() const {
-  return encode(json::serialize(json::object{{"rv", std::to_string(revision)}, {"namespace", after.namespace_}, {"name", after.name}}));
+  return encode(json::serialize(
+      json::object{{"rv", std::to_string(revision)}, {"namespace", after.namespace_}, {"name", after.name}}));
 }
 
 std::optional<ContinueToken> ContinueToken::parse(std::string_view text) {
@@ -48,8 +50,10 @@ std::optional<ContinueToken> ContinueToken::parse(std::string_view text) {
   if (error || !value.is_object()) return std::nullopt;
   const json::object& object = value.get_object();
   const std::string revision(text_at(object, "rv"));
-  if (revision.empty() || revision.size() > 19 || revision.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
-  return ContinueToken{std::stoull(revision), {std::string(text_at(object, "namespace")), std::string(text_at(object, "name"))}};
+  if (revision.empty() || revision.size() > 19 || revision.find_first_not_of("0123456789") != std::string::npos)
+    return std::nullopt;
+  return ContinueToken{std::stoull(revision),
+                       {std::string(text_at(object, "namespace")), std::string(text_at(object, "name"))}};
 }
 
 }  // namespace carrick::apiserver

@@ -48,12 +48,18 @@ Result<Credentials> load_or_make_credentials(const std::string& directory, const
     std::string* text;
   };
   // The token comes last: where it is, the rest is complete.
-  const File files[] = {{"ca.crt", &out.authority.certificate_pem}, {"ca.key", &out.authority.key_pem}, {"admin.crt", &out.admin.certificate_pem}, {"admin.key", &out.admin.key_pem}, {"admin.token", &out.admin_token}};
+  const File files[] = {{"ca.crt", &out.authority.certificate_pem},
+                        {"ca.key", &out.authority.key_pem},
+                        {"admin.crt", &out.admin.certificate_pem},
+                        {"admin.key", &out.admin.key_pem},
+                        {"admin.token", &out.admin_token}};
   bool complete = true;
   for (const File& file : files) {
     auto text = read_file(directory + "/" + file.name);
-    if (text && !text->empty()) *file.text = std::move(*text);
-    else complete = false;
+    if (text && !text->empty())
+      *file.text = std::move(*text);
+    else
+      complete = false;
   }
   if (!complete) {
     out = TRY(make_credentials(names));

@@ -18,7 +18,7 @@ struct DiscoveryAnswer {
 };
 DiscoveryAnswer discover_core(const std::vector<MediaType>& accept, std::string_view server_address);
 DiscoveryAnswer discover_groups(const std::vector<MediaType>& accept);
-std::optional<json::object> discover_group(std::string_view group);                          // /apis/GROUP
+std::optional<json::object> discover_group(std::string_view group);                              // /apis/GROUP
 std::optional<json::object> discover_version(std::string_view group, std::string_view version);  // APIResourceList
 
 // /openapi/v3 and /openapi/v3/api(s)/...: no schemas, but for each kind the PATCH operation that tells clients to leave

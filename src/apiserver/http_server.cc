@@ -1,10 +1,11 @@
 #include "apiserver/http_server.h"
 
+#include <sys/socket.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <sys/socket.h>
 
 #include "apiserver/connection.h"
 #include "base/log.h"
@@ -35,7 +36,8 @@ Result<void> configure_tls(ssl::context& tls, const Credentials& credentials) {
 
 }  // namespace
 
-HttpServer::HttpServer(asio::io_context& context, Api& api, const Credentials& credentials, HttpLimits limits) : state_(std::make_shared<State>(context, api, credentials, limits)) {}
+HttpServer::HttpServer(asio::io_context& context, Api& api, const Credentials& credentials, HttpLimits limits)
+    : state_(std::make_shared<State>(context, api, credentials, limits)) {}
 
 HttpServer::~HttpServer() { stop(); }
 
@@ -56,7 +58,8 @@ void HttpServer::stop() {
 asio::awaitable<void> HttpServer::State::serve(std::shared_ptr<State> state, asio::ip::tcp::socket socket) {
   boost::system::error_code ignored;
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-  const auto connection = std::make_shared<Connection>(std::move(socket), state->credentials, state->limits, state->tls);
+  const auto connection =
+      std::make_shared<Connection>(std::move(socket), state->credentials, state->limits, state->tls);
   const auto place = state->open.insert(state->open.end(), connection);
   ++state->connections;
   co_await connection->run([state] { return state->api; });
@@ -64,7 +67,8 @@ asio::awaitable<void> HttpServer::State::serve(std::shared_ptr<State> state, asi
   if (state->api) state->open.erase(place);
 }
 
-asio::awaitable<void> HttpServer::State::accept(std::shared_ptr<State> state, std::shared_ptr<asio::ip::tcp::acceptor> acceptor) {
+asio::awaitable<void> HttpServer::State::accept(std::shared_ptr<State> state,
+                                                std::shared_ptr<asio::ip::tcp::acceptor> acceptor) {
   asio::steady_timer pause(state->context);
   while (acceptor->is_open()) {
     auto [error, socket] = co_await acceptor->async_accept(kTuple);
@@ -82,7 +86,8 @@ asio::awaitable<void> HttpServer::State::accept(std::shared_ptr<State> state, st
 Result<void> HttpServer::listen(Fd socket) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
-  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) return fail_errno(errno, "the API server's listening socket");
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    return fail_errno(errno, "the API server's listening socket");
   auto acceptor = std::make_shared<asio::ip::tcp::acceptor>(state_->context);
   boost::system::error_code error;
   acceptor->assign(address.ss_family == AF_INET6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), socket.get(), error);
@@ -98,14 +103,16 @@ Result<uint16_t> HttpServer::listen_on_loopback(uint16_t port) {
   if (!socket) return fail_errno(errno, "socket");
   const int on = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  sockaddr_in address{
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     if (errno == EADDRINUSE) return fail(ErrorKind::kInvalid, "127.0.0.1:{} is taken by another program", port);
     return fail_errno(errno, fmt::format("127.0.0.1:{}", port));
   }
   if (::listen(socket.get(), 512) != 0) return fail_errno(errno, fmt::format("127.0.0.1:{}", port));
   socklen_t length = sizeof address;
-  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) return fail_errno(errno, "getsockname");
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    return fail_errno(errno, "getsockname");
   TRY_VOID(listen(std::move(socket)));
   return ntohs(address.sin_port);
 }

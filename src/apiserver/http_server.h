@@ -20,14 +20,14 @@ struct HttpLimits {
   std::chrono::milliseconds handshake_timeout{10'000};
   std::chrono::milliseconds header_timeout{10'000};  // from the first byte to the last of the head
   std::chrono::milliseconds body_timeout{60'000};
-  std::chrono::milliseconds write_timeout{60'000};   // for one answer, or one piece of a watch
+  std::chrono::milliseconds write_timeout{60'000};  // for one answer, or one piece of a watch
   std::chrono::milliseconds idle_timeout{180'000};
   std::chrono::milliseconds bookmark_interval{60'000};
-  std::chrono::seconds watch_timeout{1800};          // for watches that name none
+  std::chrono::seconds watch_timeout{1800};  // for watches that name none
 };
 
-// HTTP/1.1 over TLS with client certificates or bearer token. One thread, one coroutine a connection; whatever a client does
-// or leaves undone costs its own connection and nothing else.
+// HTTP/1.1 over TLS with client certificates or bearer token. One thread, one coroutine a connection; whatever a client
+// does or leaves undone costs its own connection and nothing else.
 class HttpServer {
  public:
   HttpServer(boost::asio::io_context& context, Api& api, const Credentials& credentials, HttpLimits limits);

@@ -1,16 +1,16 @@
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
-#include <gmock/gmock.h>
-#include <sys/stat.h>
-
 #include <filesystem>
 #include <thread>
 
@@ -29,7 +29,8 @@ using TlsStream = asio::ssl::stream<asio::ip::tcp::socket>;
 // A client of its own thread: blocking calls against a server that runs in another.
 class Client {
  public:
-  Client(uint16_t port, const Credentials& credentials, bool with_certificate) : context_(std::make_unique<asio::io_context>()), tls_(asio::ssl::context::tls_client) {
+  Client(uint16_t port, const Credentials& credentials, bool with_certificate)
+      : context_(std::make_unique<asio::io_context>()), tls_(asio::ssl::context::tls_client) {
     tls_.add_certificate_authority(asio::buffer(credentials.authority.certificate_pem));
     if (with_certificate) {
       tls_.use_certificate_chain(asio::buffer(credentials.admin.certificate_pem));
@@ -42,7 +43,8 @@ class Client {
     live_->handshake(asio::ssl::stream_base::client);
   }
 
-  http::response<http::string_body> send(http::verb method, const std::string& target, const std::string& body = "", const std::string& token = "") {
+  http::response<http::string_body> send(http::verb method, const std::string& target, const std::string& body = "",
+                                         const std::string& token = "") {
     http::request<http::string_body> request{method, target, 11};
     request.set(http::field::host, "localhost");
     if (!token.empty()) request.set(http::field::authorization, "Bearer " + token);
@@ -80,12 +82,14 @@ class HttpTest : public testing::Test {
   void start(HttpLimits limits = {}) {
     credentials_ = *make_credentials({.dns = {"localhost"}, .addresses = {net::IpAddress::v4(0x7f000001)}});
     store_ = *Store::open("");
-    registry_ = std::make_unique<Registry>(*store_, Registry::Options{.service_ranges = {.cidrs = {*net::Prefix::parse("10.96.0.0/16")}}});
+    registry_ = std::make_unique<Registry>(
+        *store_, Registry::Options{.service_ranges = {.cidrs = {*net::Prefix::parse("10.96.0.0/16")}}});
     api_ = std::make_unique<Api>(*registry_, Api::Options{});
     server_ = std::make_unique<HttpServer>(context_, *api_, credentials_, limits);
     ASSERT_TRUE(server_->prepare());
     port_ = *server_->listen_on_loopback(0);
-    ASSERT_TRUE(registry_->create(*k8s::find_by_kind("v1", "Namespace"), "", json::parse(R"({"metadata":{"name":"default"}})").as_object()));
+    ASSERT_TRUE(registry_->create(*k8s::find_by_kind("v1", "Namespace"), "",
+                                  json::parse(R"({"metadata":{"name":"default"}})").as_object()));
     thread_ = std::thread([this] { context_.run(); });
   }
   void TearDown() override {
@@ -143,7 +147,8 @@ TEST_F(HttpTest, ACertificateOfAnotherAuthorityIsRefused) {
 TEST_F(HttpTest, WatchesStreamUntilTheirTime) {
   start();
   Client watcher = client(), writer = client();
-  watcher.write(fmt::format("GET {}?watch=1&timeoutSeconds=1&allowWatchBookmarks=true HTTP/1.1\r\nHost: x\r\n\r\n", kMaps));
+  watcher.write(
+      fmt::format("GET {}?watch=1&timeoutSeconds=1&allowWatchBookmarks=true HTTP/1.1\r\nHost: x\r\n\r\n", kMaps));
   EXPECT_THAT(watcher.read_until("\r\n\r\n"), testing::HasSubstr("Transfer-Encoding: chunked"));
   ASSERT_EQ(writer.send(http::verb::post, kMaps, R"({"metadata":{"name":"a"}})").result_int(), 201u);
   const std::string all = watcher.read_all();
@@ -162,7 +167,8 @@ TEST_F(HttpTest, AWatcherThatGoesIsForgotten) {
   Client c = client();
   // The server notices by the end of the connection, not by a failed write.
   std::string metrics;
-  for (int i = 0; i < 1000 && metrics.find("carrick_apiserver_watchers 0") == std::string::npos; ++i) metrics = c.send(http::verb::get, "/metrics").body();
+  for (int i = 0; i < 1000 && metrics.find("carrick_apiserver_watchers 0") == std::string::npos; ++i)
+    metrics = c.send(http::verb::get, "/metrics").body();
   EXPECT_THAT(metrics, testing::HasSubstr("carrick_apiserver_watchers 0"));
 }
 
@@ -186,7 +192,9 @@ TEST_F(HttpTest, LimitsOfHeadAndBody) {
 }
 
 TEST_F(HttpTest, SlowClientsCostOnlyThemselves) {
-  start({.header_timeout = std::chrono::milliseconds(200), .body_timeout = std::chrono::milliseconds(200), .idle_timeout = std::chrono::milliseconds(200)});
+  start({.header_timeout = std::chrono::milliseconds(200),
+         .body_timeout = std::chrono::milliseconds(200),
+         .idle_timeout = std::chrono::milliseconds(200)});
   Client head = client(), body = client(), idle = client(), good = client();
   head.write("GET /healthz HTT");
   body.write(fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{", kMaps));
@@ -228,7 +236,10 @@ TEST_F(HttpTest, TooManyConnectionsAreTurnedAwayAndRoomComesBack) {
 TEST_F(HttpTest, ExpectContinue) {
   start();
   Client c = client();
-  c.write(fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 25\r\n\r\n", kMaps));
+  c.write(
+      fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: "
+                  "application/json\r\nContent-Length: 25\r\n\r\n",
+                  kMaps));
   EXPECT_THAT(c.read_until("\r\n\r\n"), testing::StartsWith("HTTP/1.1 100"));
   c.write(R"({"metadata":{"name":"a"}})");
   EXPECT_THAT(c.read_until("\r\n\r\n"), testing::StartsWith("HTTP/1.1 201"));
@@ -238,7 +249,11 @@ TEST(ApiServer, KeepsCredentialsAndObjectsAndWritesAKubeconfig) {
   char name[] = "/tmp/carrick-apiserver-XXXXXX";
   const std::string directory = ::mkdtemp(name);
   asio::io_context context;
-  const Options options{.database = directory + "/objects.db", .credentials_directory = directory + "/pki", .service_cidrs = {*net::Prefix::parse("10.96.0.0/16")}, .server_addresses = {}, .server_names = {}};
+  const Options options{.database = directory + "/objects.db",
+                        .credentials_directory = directory + "/pki",
+                        .service_cidrs = {*net::Prefix::parse("10.96.0.0/16")},
+                        .server_addresses = {},
+                        .server_names = {}};
   std::string authority;
   {
     const auto server = ApiServer::create(context, options);
@@ -247,12 +262,13 @@ TEST(ApiServer, KeepsCredentialsAndObjectsAndWritesAKubeconfig) {
     authority = (*server)->certificate_authority();
     const uint16_t port = *(*server)->listen_on_loopback(0);
     EXPECT_THAT((*server)->listen_on_loopback(port).error().message, testing::HasSubstr("is taken"));
-    ASSERT_TRUE(write_kubeconfig(directory + "/kubeconfig", (*server)->admin_kubeconfig("https://127.0.0.1:" + std::to_string(port))));
+    ASSERT_TRUE(write_kubeconfig(directory + "/kubeconfig",
+                                 (*server)->admin_kubeconfig("https://127.0.0.1:" + std::to_string(port))));
     context.poll();
   }
   context.poll();
   for (const char* file : {"/kubeconfig", "/pki/ca.key", "/pki/admin.key", "/pki/admin.token"}) {
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(::stat((directory + file).c_str(), &status), 0) << file;
     EXPECT_EQ(status.st_mode & 0777, 0600u) << file;
   }

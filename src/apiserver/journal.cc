@@ -16,7 +16,8 @@ void bind(sqlite3_stmt* statement, int index, std::string_view text) {
 
 std::string_view column(sqlite3_stmt* statement, int index) {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, index));
-  return text ? std::string_view(text, static_cast<size_t>(sqlite3_column_bytes(statement, index))) : std::string_view{};
+  return text ? std::string_view(text, static_cast<size_t>(sqlite3_column_bytes(statement, index)))
+              : std::string_view{};
 }
 
 }  // namespace
@@ -27,7 +28,8 @@ std::unexpected<Error> Journal::failure(std::string_view what) const {
 
 Result<std::unique_ptr<Journal>> Journal::open(const std::string& path) {
   sqlite3* db = nullptr;
-  const int rc = sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int rc =
+      sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   std::unique_ptr<Journal> journal(new Journal(db));
   if (rc != SQLITE_OK) return with_context(journal->failure("open").error(), "{}", path);
   sqlite3_extended_result_codes(db, 1);
@@ -46,19 +48,29 @@ Result<void> Journal::execute(const char* sql) {
 }
 
 Result<void> Journal::prepare() {
-  // EXCLUSIVE before WAL keeps the wal-index in memory (a mapped -shm file on a full tmpfs would be a SIGBUS) and refuses a
-  // second server on the same file. The kernel drops the lock of a killed process.
-  TRY_VOID(execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-2048;"));
-  TRY_VOID(execute("CREATE TABLE IF NOT EXISTS objects(resource TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, document TEXT NOT NULL, "
-                   "PRIMARY KEY(resource, key)) WITHOUT ROWID;"
-                   "CREATE TABLE IF NOT EXISTS mark(id INTEGER PRIMARY KEY CHECK(id = 0), revision INTEGER NOT NULL);"
-                   "INSERT OR IGNORE INTO mark VALUES(0, 0);"));
-  const auto compile = [this](const char* sql, sqlite3_stmt** out) { return sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, out, nullptr) == SQLITE_OK; };
-  if (!compile("INSERT INTO objects VALUES(?1, ?2, ?3, ?4) ON CONFLICT(resource, key) DO UPDATE SET revision = ?3, document = ?4", &put_) ||
-      !compile("DELETE FROM objects WHERE resource = ?1 AND key = ?2", &erase_) || !compile("UPDATE mark SET revision = ?1", &mark_))
+  // EXCLUSIVE before WAL keeps the wal-index in memory (a mapped -shm file on a full tmpfs would be a SIGBUS) and
+  // refuses a second server on the same file. The kernel drops the lock of a killed process.
+  TRY_VOID(execute(
+      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-2048;"));
+  TRY_VOID(
+      execute("CREATE TABLE IF NOT EXISTS objects(resource TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT "
+              "NULL, document TEXT NOT NULL, "
+              "PRIMARY KEY(resource, key)) WITHOUT ROWID;"
+              "CREATE TABLE IF NOT EXISTS mark(id INTEGER PRIMARY KEY CHECK(id = 0), revision INTEGER NOT NULL);"
+              "INSERT OR IGNORE INTO mark VALUES(0, 0);"));
+  const auto compile = [this](const char* sql, sqlite3_stmt** out) {
+    return sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, out, nullptr) == SQLITE_OK;
+  };
+  if (!compile("INSERT INTO objects VALUES(?1, ?2, ?3, ?4) ON CONFLICT(resource, key) DO UPDATE SET revision = ?3, "
+               "document = ?4",
+               &put_) ||
+      !compile("DELETE FROM objects WHERE resource = ?1 AND key = ?2", &erase_) ||
+      !compile("UPDATE mark SET revision = ?1", &mark_))
     return failure("prepare");
   Statement highest;
-  if (!compile("SELECT max(coalesce((SELECT max(revision) FROM objects), 0), (SELECT revision FROM mark))", &highest.handle) || sqlite3_step(highest.handle) != SQLITE_ROW)
+  if (!compile("SELECT max(coalesce((SELECT max(revision) FROM objects), 0), (SELECT revision FROM mark))",
+               &highest.handle) ||
+      sqlite3_step(highest.handle) != SQLITE_ROW)
     return failure("read");
   highest_ = static_cast<uint64_t>(sqlite3_column_int64(highest.handle, 0));
   return {};
@@ -66,7 +78,8 @@ Result<void> Journal::prepare() {
 
 Result<void> Journal::load(const Row& row) const {
   Statement all;
-  if (sqlite3_prepare_v2(db_, "SELECT resource, document FROM objects", -1, &all.handle, nullptr) != SQLITE_OK) return failure("read");
+  if (sqlite3_prepare_v2(db_, "SELECT resource, document FROM objects", -1, &all.handle, nullptr) != SQLITE_OK)
+    return failure("read");
   int rc;
   while ((rc = sqlite3_step(all.handle)) == SQLITE_ROW) TRY_VOID(row(column(all.handle, 0), column(all.handle, 1)));
   if (rc != SQLITE_DONE) return failure("read");
@@ -82,7 +95,8 @@ Result<void> Journal::step(sqlite3_stmt* statement) {
   return result;
 }
 
-Result<void> Journal::put(std::string_view resource, std::string_view key, std::string_view document, uint64_t revision) {
+Result<void> Journal::put(std::string_view resource, std::string_view key, std::string_view document,
+                          uint64_t revision) {
   bind(put_, 1, resource);
   bind(put_, 2, key);
   sqlite3_bind_int64(put_, 3, static_cast<int64_t>(revision));

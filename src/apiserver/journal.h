@@ -13,9 +13,9 @@ struct sqlite3_stmt;
 
 namespace carrick::apiserver {
 
-// What the store keeps on disk: one row an object, and the highest revision ever given. One writer, one statement a change,
-// each its own transaction (WAL, synchronous=NORMAL: no fsync but at checkpoints), so an answered write survives kill -9 and a
-// refused one (full disk) left no trace. Errors are kTransient with the database's words.
+// What the store keeps on disk: one row an object, and the highest revision ever given. One writer, one statement a
+// change, each its own transaction (WAL, synchronous=NORMAL: no fsync but at checkpoints), so an answered write
+// survives kill -9 and a refused one (full disk) left no trace. Errors are kTransient with the database's words.
 class Journal {
  public:
   static Result<std::unique_ptr<Journal>> open(const std::string& path);

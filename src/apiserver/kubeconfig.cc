@@ -24,9 +24,12 @@ std::string Kubeconfig::str() const {
       "    user: {0}-admin\n"
       "    namespace: {5}\n"
       "current-context: {0}\n",
-      cluster_name, server, base64(certificate_authority_pem), base64(client_certificate_pem), base64(client_key_pem), namespace_);
+      cluster_name, server, base64(certificate_authority_pem), base64(client_certificate_pem), base64(client_key_pem),
+      namespace_);
 }
 
-Result<void> write_kubeconfig(const std::string& path, const Kubeconfig& kubeconfig) { return write_private_file(path, kubeconfig.str()); }
+Result<void> write_kubeconfig(const std::string& path, const Kubeconfig& kubeconfig) {
+  return write_private_file(path, kubeconfig.str());
+}
 
 }  // namespace carrick::apiserver

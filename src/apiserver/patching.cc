@@ -6,22 +6,34 @@ namespace carrick::apiserver {
 namespace json = k8s::json;
 namespace {
 
-constexpr std::string_view kOffered = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+constexpr std::string_view kOffered =
+    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
 
-// A JSON patch that does not fit the document is a state of the document (422); everything else is the client's text (400).
+// A JSON patch that does not fit the document is a state of the document (422); everything else is the client's text
+// (400).
 StatusOr<json::object> patched(Result<json::object> result, const k8s::ResourceType& type, bool unprocessable) {
   if (result) return std::move(*result);
   if (!unprocessable) return std::unexpected(bad_request(result.error().message));
-  return std::unexpected(Status{.code = 422, .reason = "Invalid", .message = "the server rejected our request due to an error in our request: " + result.error().message, .group = type.group, .kind = type.kind});
+  return std::unexpected(
+      Status{.code = 422,
+             .reason = "Invalid",
+             .message = "the server rejected our request due to an error in our request: " + result.error().message,
+             .group = type.group,
+             .kind = type.kind});
 }
 
 }  // namespace
 
-StatusOr<json::object> apply_patch(std::string_view content_type, const k8s::ResourceType& type, const json::object& document, std::string_view body) {
+StatusOr<json::object> apply_patch(std::string_view content_type, const k8s::ResourceType& type,
+                                   const json::object& document, std::string_view body) {
   const std::string media = media_type_of(content_type);
   if (media == "application/apply-patch+yaml" || media == "application/apply-patch+cbor")
-    return std::unexpected(unsupported_media(media, std::string(kOffered) + " (this server does not do server-side apply yet: use `kubectl apply` without --server-side)"));
-  if (media != "application/json-patch+json" && media != "application/merge-patch+json" && media != "application/strategic-merge-patch+json") return std::unexpected(unsupported_media(media, kOffered));
+    return std::unexpected(unsupported_media(
+        media, std::string(kOffered) +
+                   " (this server does not do server-side apply yet: use `kubectl apply` without --server-side)"));
+  if (media != "application/json-patch+json" && media != "application/merge-patch+json" &&
+      media != "application/strategic-merge-patch+json")
+    return std::unexpected(unsupported_media(media, kOffered));
   auto patch = decode_json(body);
   if (!patch) return std::unexpected(patch.error());
   if (media == "application/json-patch+json") {

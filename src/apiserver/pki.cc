@@ -17,7 +17,9 @@ namespace {
 template <auto Free>
 struct Freer {
   template <class T>
-  void operator()(T* pointer) const { Free(pointer); }
+  void operator()(T* pointer) const {
+    Free(pointer);
+  }
 };
 using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
@@ -59,7 +61,8 @@ bool add_extension(X509* certificate, X509* issuer, int nid, const std::string& 
 
 bool set_name(X509_NAME* name, const Subject& subject) {
   const auto add = [&](const char* field, const std::string& text) {
-    return X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()), -1, 0) == 1;
+    return X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(text.data()),
+                                      static_cast<int>(text.size()), -1, 0) == 1;
   };
   for (const std::string& organization : subject.organizations)
     if (!add("O", organization)) return false;
@@ -76,22 +79,31 @@ Result<KeyPair> issue(const Request& request, X509* issuer, EVP_PKEY* issuer_key
   serial[0] &= 0x7f;  // RFC 5280 4.1.2.2: positive
   const std::unique_ptr<BIGNUM, Freer<BN_free>> number(BN_bin2bn(serial, sizeof serial, nullptr));
   X509* const x = certificate.get();
-  const bool filled = X509_set_version(x, 2) == 1 && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(x)) && X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
-                      X509_gmtime_adj(X509_getm_notAfter(x), kLifetimeSeconds) && X509_set_pubkey(x, key.get()) == 1 && set_name(X509_get_subject_name(x), request.subject) &&
+  const bool filled = X509_set_version(x, 2) == 1 && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(x)) &&
+                      X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
+                      X509_gmtime_adj(X509_getm_notAfter(x), kLifetimeSeconds) && X509_set_pubkey(x, key.get()) == 1 &&
+                      set_name(X509_get_subject_name(x), request.subject) &&
                       X509_set_issuer_name(x, X509_get_subject_name(issuer ? issuer : x)) == 1;
   if (!filled) return openssl_failure("cannot fill a certificate");
   X509* const signer = issuer ? issuer : x;
-  const bool extended = add_extension(x, signer, NID_basic_constraints, request.basic_constraints) && add_extension(x, signer, NID_key_usage, request.key_usage) &&
-                        add_extension(x, signer, NID_ext_key_usage, request.extended_key_usage) && add_extension(x, signer, NID_subject_key_identifier, "hash") &&
-                        add_extension(x, signer, NID_authority_key_identifier, issuer ? "keyid" : "") && add_extension(x, signer, NID_subject_alt_name, request.alternative_names);
-  if (!extended || X509_sign(x, issuer ? issuer_key : key.get(), EVP_sha256()) == 0) return openssl_failure("cannot sign a certificate");
+  const bool extended = add_extension(x, signer, NID_basic_constraints, request.basic_constraints) &&
+                        add_extension(x, signer, NID_key_usage, request.key_usage) &&
+                        add_extension(x, signer, NID_ext_key_usage, request.extended_key_usage) &&
+                        add_extension(x, signer, NID_subject_key_identifier, "hash") &&
+                        add_extension(x, signer, NID_authority_key_identifier, issuer ? "keyid" : "") &&
+                        add_extension(x, signer, NID_subject_alt_name, request.alternative_names);
+  if (!extended || X509_sign(x, issuer ? issuer_key : key.get(), EVP_sha256()) == 0)
+    return openssl_failure("cannot sign a certificate");
   const Bio certificate_text(BIO_new(BIO_s_mem())), key_text(BIO_new(BIO_s_mem()));
-  if (PEM_write_bio_X509(certificate_text.get(), x) != 1 || PEM_write_bio_PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1) return openssl_failure("cannot write a certificate");
+  if (PEM_write_bio_X509(certificate_text.get(), x) != 1 ||
+      PEM_write_bio_PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+    return openssl_failure("cannot write a certificate");
   return KeyPair{text_of(certificate_text.get()), text_of(key_text.get())};
 }
 
 Result<KeyPair> issue_by(const KeyPair& authority, const Request& request) {
-  const Bio certificate_text(BIO_new_mem_buf(authority.certificate_pem.data(), static_cast<int>(authority.certificate_pem.size())));
+  const Bio certificate_text(
+      BIO_new_mem_buf(authority.certificate_pem.data(), static_cast<int>(authority.certificate_pem.size())));
   const Bio key_text(BIO_new_mem_buf(authority.key_pem.data(), static_cast<int>(authority.key_pem.size())));
   const Certificate issuer(PEM_read_bio_X509(certificate_text.get(), nullptr, nullptr, nullptr));
   const Key key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
@@ -110,23 +122,31 @@ Result<std::string> random_token() {
 }  // namespace
 
 Result<KeyPair> make_authority(std::string_view common_name) {
-  return issue({{std::string(common_name), {}}, "critical,CA:TRUE", "critical,keyCertSign,cRLSign,digitalSignature", "", ""}, nullptr, nullptr);
+  return issue(
+      {{std::string(common_name), {}}, "critical,CA:TRUE", "critical,keyCertSign,cRLSign,digitalSignature", "", ""},
+      nullptr, nullptr);
 }
 
 Result<KeyPair> make_server_certificate(const KeyPair& authority, const ServerNames& names) {
   std::string alternatives;
   for (const std::string& name : names.dns) alternatives += (alternatives.empty() ? "DNS:" : ",DNS:") + name;
-  for (const net::IpAddress& address : names.addresses) alternatives += (alternatives.empty() ? "IP:" : ",IP:") + address.str();
-  return issue_by(authority, {{"kube-apiserver", {}}, "critical,CA:FALSE", "critical,digitalSignature", "serverAuth", alternatives});
+  for (const net::IpAddress& address : names.addresses)
+    alternatives += (alternatives.empty() ? "IP:" : ",IP:") + address.str();
+  return issue_by(
+      authority,
+      {{"kube-apiserver", {}}, "critical,CA:FALSE", "critical,digitalSignature", "serverAuth", alternatives});
 }
 
-Result<KeyPair> make_client_certificate(const KeyPair& authority, std::string_view user, const std::vector<std::string>& groups) {
-  return issue_by(authority, {{std::string(user), groups}, "critical,CA:FALSE", "critical,digitalSignature", "clientAuth", ""});
+Result<KeyPair> make_client_certificate(const KeyPair& authority, std::string_view user,
+                                        const std::vector<std::string>& groups) {
+  return issue_by(authority,
+                  {{std::string(user), groups}, "critical,CA:FALSE", "critical,digitalSignature", "clientAuth", ""});
 }
 
 std::string base64(std::string_view bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3), '\0');
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
+                  static_cast<int>(bytes.size()));
   return out;
 }
 

@@ -21,7 +21,8 @@ struct ServerNames {
 };
 Result<KeyPair> make_server_certificate(const KeyPair& authority, const ServerNames& names);
 // The common name is the user, organizations are its groups.
-Result<KeyPair> make_client_certificate(const KeyPair& authority, std::string_view user, const std::vector<std::string>& groups);
+Result<KeyPair> make_client_certificate(const KeyPair& authority, std::string_view user,
+                                        const std::vector<std::string>& groups);
 
 // All that a server needs.
 struct Credentials {

@@ -32,10 +32,10 @@ json::array event(const json::object& document, int64_t now);
 json::array lease(const json::object& document, int64_t now);
 
 // Shared ways of writing.
-std::string or_none(std::string text);                                      // "<none>" for empty
-std::string label_map(const json::object* labels);                          // a=b,c=d
-std::string label_selector(const json::object* selector);                   // metav1.FormatLabelSelector
-std::string limited(const std::vector<std::string>& parts, size_t most);    // "a,b,c + 2 more..."
+std::string or_none(std::string text);                                                    // "<none>" for empty
+std::string label_map(const json::object* labels);                                        // a=b,c=d
+std::string label_selector(const json::object* selector);                                 // metav1.FormatLabelSelector
+std::string limited(const std::vector<std::string>& parts, size_t most);                  // "a,b,c + 2 more..."
 std::pair<std::string, std::string> containers_and_images(const json::object& document);  // of spec.template
 
 }  // namespace carrick::apiserver::printers

@@ -20,12 +20,15 @@ uint64_t unpredictable(uint64_t below) {
   return below <= 1 ? 0 : std::uniform_int_distribution<uint64_t>(0, below - 1)(engine);
 }
 
-bool is_kind(const k8s::ResourceType& type, std::string_view group, std::string_view plural) { return type.group == group && type.plural == plural; }
+bool is_kind(const k8s::ResourceType& type, std::string_view group, std::string_view plural) {
+  return type.group == group && type.plural == plural;
+}
 
 StatusOr<> check_field_types(const k8s::ResourceType& type, const json::object& document) {
   const auto wrong = k8s::check_types(&type, document);
   if (!wrong) return {};
-  return std::unexpected(bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", type.kind, type.version, type.kind, wrong->str())));
+  return std::unexpected(bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", type.kind,
+                                                 type.version, type.kind, wrong->str())));
 }
 
 // The API's statuses are written by their owners only; nodes bring theirs along when they register.
@@ -34,13 +37,17 @@ bool drops_status_on_create(const k8s::ResourceType& type) { return type.has_sta
 }  // namespace
 
 bool counts_generations(const k8s::ResourceType& type) {
-  for (std::string_view plural : {"services", "namespaces", "nodes", "configmaps", "secrets", "serviceaccounts", "events", "endpoints", "leases", "resourcequotas", "limitranges", "persistentvolumes", "persistentvolumeclaims"})
+  for (std::string_view plural :
+       {"services", "namespaces", "nodes", "configmaps", "secrets", "serviceaccounts", "events", "endpoints", "leases",
+        "resourcequotas", "limitranges", "persistentvolumes", "persistentvolumeclaims"})
     if (type.plural == plural) return false;
   return true;
 }
 
 Registry::Registry(Store& store, Options options)
-    : store_(store), options_(std::move(options)), allocator_(options_.service_ranges, options_.random ? options_.random : unpredictable) {
+    : store_(store),
+      options_(std::move(options)),
+      allocator_(options_.service_ranges, options_.random ? options_.random : unpredictable) {
   if (!options_.random) options_.random = unpredictable;
   if (!options_.now) options_.now = [] { return static_cast<int64_t>(std::time(nullptr)); };
   const k8s::ResourceType* services = k8s::find_by_kind("v1", "Service");
@@ -75,15 +82,18 @@ std::string Registry::uuid() {
   return out;
 }
 
-StatusOr<> Registry::check_namespace(const k8s::ResourceType& type, std::string_view namespace_, std::string_view name) const {
+StatusOr<> Registry::check_namespace(const k8s::ResourceType& type, std::string_view namespace_,
+                                     std::string_view name) const {
   if (!type.namespaced) return {};
   const k8s::ResourceType* namespaces = k8s::find_by_kind("v1", "Namespace");
   const Record owner = store_.get(*namespaces, {"", std::string(namespace_)});
   if (!owner) return std::unexpected(not_found(*namespaces, namespace_));
   if (!is_terminating(owner->document)) return {};
-  const std::string why = fmt::format("unable to create new content in namespace {} because it is being terminated", namespace_);
+  const std::string why =
+      fmt::format("unable to create new content in namespace {} because it is being terminated", namespace_);
   Status status = forbidden(type, name, why);
-  status.causes.push_back({"NamespaceTerminating", fmt::format("namespace {} is being terminated", namespace_), "metadata.namespace"});
+  status.causes.push_back(
+      {"NamespaceTerminating", fmt::format("namespace {} is being terminated", namespace_), "metadata.namespace"});
   return std::unexpected(std::move(status));
 }
 
@@ -94,34 +104,44 @@ StatusOr<> Registry::name_new_object(const k8s::ResourceType& type, json::object
   };
   if (!text("name").empty()) return {};
   std::string base = text("generateName");
-  if (base.empty()) return std::unexpected(invalid(type, "", {field_error("Required", "metadata.name", "Required value: name or generateName is required")}));
+  if (base.empty())
+    return std::unexpected(invalid(
+        type, "", {field_error("Required", "metadata.name", "Required value: name or generateName is required")}));
   base.resize(std::min(base.size(), kMaxGenerateName));
   for (int i = 0; i < 5; ++i) base += kNameAlphabet[options_.random(kNameAlphabet.size())];
   metadata["name"] = base;
   return {};
 }
 
-StatusOr<Record> Registry::create(const k8s::ResourceType& type, std::string_view namespace_, json::object document, bool dry_run) {
+StatusOr<Record> Registry::create(const k8s::ResourceType& type, std::string_view namespace_, json::object document,
+                                  bool dry_run) {
   document["apiVersion"] = type.apiVersion();
   document["kind"] = type.kind;
   json::object& metadata = metadata_of(document);
   if (type.namespaced) {
     const std::string_view own = text_at(document, "metadata.namespace");
-    if (!own.empty() && own != namespace_) return std::unexpected(bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+    if (!own.empty() && own != namespace_)
+      return std::unexpected(
+          bad_request("the namespace of the provided object does not match the namespace sent on the request"));
     metadata["namespace"] = namespace_;
   } else {
     metadata.erase("namespace");
   }
-  if (!text_at(document, "metadata.resourceVersion").empty()) return std::unexpected(bad_request("resourceVersion should not be set on objects to be created"));
+  if (!text_at(document, "metadata.resourceVersion").empty())
+    return std::unexpected(bad_request("resourceVersion should not be set on objects to be created"));
   if (auto named = name_new_object(type, metadata); !named) return std::unexpected(named.error());
   const k8s::NamespacedName key = key_of(document);
   if (auto allowed = check_namespace(type, namespace_, key.name); !allowed) return std::unexpected(allowed.error());
   if (store_.get(type, key)) return std::unexpected(already_exists(type, key.name));
-  for (std::string_view name : {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "resourceVersion"}) metadata.erase(name);
+  for (std::string_view name :
+       {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "resourceVersion"})
+    metadata.erase(name);
   metadata["uid"] = uuid();
   metadata["creationTimestamp"] = timestamp();
-  if (counts_generations(type)) metadata["generation"] = 1;
-  else metadata.erase("generation");
+  if (counts_generations(type))
+    metadata["generation"] = 1;
+  else
+    metadata.erase("generation");
   if (auto prepared = prepare_create(type, document); !prepared) return std::unexpected(prepared.error());
   return put(type, key, std::move(document), dry_run);
 }
@@ -143,21 +163,30 @@ StatusOr<> Registry::prepare_create(const k8s::ResourceType& type, json::object&
   return {};
 }
 
-StatusOr<> Registry::check_update(const k8s::ResourceType& type, const k8s::NamespacedName& key, const json::object& document, const StoredObject& old) const {
+StatusOr<> Registry::check_update(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                                  const json::object& document, const StoredObject& old) const {
   const std::string_view name = text_at(document, "metadata.name");
-  if (!name.empty() && name != key.name) return std::unexpected(bad_request(fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, key.name)));
+  if (!name.empty() && name != key.name)
+    return std::unexpected(bad_request(
+        fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, key.name)));
   const std::string_view namespace_ = text_at(document, "metadata.namespace");
   if (type.namespaced && !namespace_.empty() && namespace_ != key.namespace_)
-    return std::unexpected(bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+    return std::unexpected(
+        bad_request("the namespace of the provided object does not match the namespace sent on the request"));
   const std::string_view revision = text_at(document, "metadata.resourceVersion");
   if (!revision.empty() && revision != "0" && revision != std::to_string(old.revision))
-    return std::unexpected(conflict(type, key.name, "the object has been modified; please apply your changes to the latest version and try again"));
+    return std::unexpected(conflict(
+        type, key.name, "the object has been modified; please apply your changes to the latest version and try again"));
   const std::string_view uid = text_at(document, "metadata.uid"), old_uid = text_at(old.document, "metadata.uid");
-  if (!uid.empty() && uid != old_uid) return std::unexpected(conflict(type, key.name, fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old_uid)));
+  if (!uid.empty() && uid != old_uid)
+    return std::unexpected(
+        conflict(type, key.name,
+                 fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old_uid)));
   return {};
 }
 
-void Registry::keep_server_fields(const k8s::ResourceType& type, json::object& document, const json::object& old, Part part) const {
+void Registry::keep_server_fields(const k8s::ResourceType& type, json::object& document, const json::object& old,
+                                  Part part) const {
   const json::object& before = old.at("metadata").as_object();
   if (part == Part::kStatus) {
     json::object kept = old;
@@ -171,16 +200,21 @@ void Registry::keep_server_fields(const k8s::ResourceType& type, json::object& d
   json::object& metadata = metadata_of(document);
   metadata.erase("managedFields");
   metadata.erase("selfLink");
-  for (std::string_view name : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion", "generateName"}) {
-    if (const json::value* value = before.if_contains(name)) metadata[name] = *value;
-    else metadata.erase(name);
+  for (std::string_view name : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp",
+                                "deletionGracePeriodSeconds", "generation", "resourceVersion", "generateName"}) {
+    if (const json::value* value = before.if_contains(name))
+      metadata[name] = *value;
+    else
+      metadata.erase(name);
   }
   document["apiVersion"] = type.apiVersion();
   document["kind"] = type.kind;
   const auto keep = [&](json::object& to, const json::object* from, std::string_view name) {
     const json::value* value = from ? from->if_contains(name) : nullptr;
-    if (value) to[name] = *value;
-    else to.erase(name);
+    if (value)
+      to[name] = *value;
+    else
+      to.erase(name);
   };
   if (type.has_status) keep(document, &old, "status");
   if (is_kind(type, "", "namespaces")) {
@@ -189,7 +223,8 @@ void Registry::keep_server_fields(const k8s::ResourceType& type, json::object& d
   }
 }
 
-StatusOr<> Registry::prepare_update(const k8s::ResourceType& type, json::object& document, const json::object& old, Part part) {
+StatusOr<> Registry::prepare_update(const k8s::ResourceType& type, json::object& document, const json::object& old,
+                                    Part part) {
   if (auto typed = check_field_types(type, document); !typed) return typed;
   keep_server_fields(type, document, old, part);
   std::vector<k8s::FieldError> errors;
@@ -202,16 +237,20 @@ StatusOr<> Registry::prepare_update(const k8s::ResourceType& type, json::object&
   return {};
 }
 
-StatusOr<Record> Registry::update(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document, Part part, bool dry_run) {
+StatusOr<Record> Registry::update(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document,
+                                  Part part, bool dry_run) {
   const Record old = store_.get(type, key);
   if (!old) return std::unexpected(not_found(type, key.name));
   if (auto checked = check_update(type, key, document, *old); !checked) return std::unexpected(checked.error());
-  if (auto prepared = prepare_update(type, document, old->document, part); !prepared) return std::unexpected(prepared.error());
+  if (auto prepared = prepare_update(type, document, old->document, part); !prepared)
+    return std::unexpected(prepared.error());
   return finish_update(type, key, std::move(document), old, dry_run);
 }
 
-StatusOr<Record> Registry::finish_update(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document, const Record& old, bool dry_run) {
-  // The last finalizer of an object that is being deleted is gone: so is the object. Pods also wait for their grace period.
+StatusOr<Record> Registry::finish_update(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                                         json::object document, const Record& old, bool dry_run) {
+  // The last finalizer of an object that is being deleted is gone: so is the object. Pods also wait for their grace
+  // period.
   const bool released = is_terminating(document) && !has_entries(document, "metadata.finalizers") &&
                         number_at(document, "metadata.deletionGracePeriodSeconds") == 0 &&
                         !(is_kind(type, "", "namespaces") && has_entries(document, "spec.finalizers"));
@@ -227,19 +266,22 @@ StatusOr<Record> Registry::finish_update(const k8s::ResourceType& type, const k8
       copy.erase("metadata");
       return copy;
     };
-    if (without(document) != without(old->document)) metadata_of(document)["generation"] = number_at(old->document, "metadata.generation") + 1;
+    if (without(document) != without(old->document))
+      metadata_of(document)["generation"] = number_at(old->document, "metadata.generation") + 1;
   }
   return put(type, key, std::move(document), dry_run);
 }
 
-StatusOr<Record> Registry::put(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document, bool dry_run) {
+StatusOr<Record> Registry::put(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document,
+                               bool dry_run) {
   if (dry_run) return make_record(std::move(document), store_.revision());
   auto record = store_.put(type, key, std::move(document));
   if (!record) return std::unexpected(from_error(record.error()));
   return *record;
 }
 
-StatusOr<Deletion> Registry::erase(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object last, bool dry_run) {
+StatusOr<Deletion> Registry::erase(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object last,
+                                   bool dry_run) {
   if (dry_run) return Deletion{make_record(std::move(last), store_.revision()), true};
   auto record = store_.erase(type, key, std::move(last));
   if (!record) return std::unexpected(from_error(record.error()));

@@ -27,21 +27,25 @@ class Registry {
  public:
   struct Options {
     ServiceAllocator::Ranges service_ranges;
-    std::function<int64_t()> now = {};                      // seconds since 1970; empty = the system clock
-    std::function<uint64_t(uint64_t)> random = {};          // a number below its argument; empty = unpredictable
+    std::function<int64_t()> now = {};              // seconds since 1970; empty = the system clock
+    std::function<uint64_t(uint64_t)> random = {};  // a number below its argument; empty = unpredictable
   };
   Registry(Store& store, Options options);
 
-  StatusOr<Record> create(const k8s::ResourceType& type, std::string_view namespace_, k8s::json::object document, bool dry_run = false);
+  StatusOr<Record> create(const k8s::ResourceType& type, std::string_view namespace_, k8s::json::object document,
+                          bool dry_run = false);
   // `key` is what the URL says. An update that changes nothing writes nothing.
-  StatusOr<Record> update(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object document, Part part, bool dry_run = false);
-  StatusOr<Deletion> remove(const k8s::ResourceType& type, const k8s::NamespacedName& key, const controllers::DeleteOptions& options, bool dry_run = false);
+  StatusOr<Record> update(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object document,
+                          Part part, bool dry_run = false);
+  StatusOr<Deletion> remove(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                            const controllers::DeleteOptions& options, bool dry_run = false);
 
   // pods/binding: the scheduler's write.
   StatusOr<> bind(const k8s::NamespacedName& pod, const k8s::json::object& binding, bool dry_run = false);
   // The scale subresource (autoscaling/v1) of a workload.
   static k8s::json::object scale_of(const k8s::json::object& workload);
-  StatusOr<Record> set_scale(const k8s::ResourceType& type, const k8s::NamespacedName& key, const k8s::json::object& scale, bool dry_run = false);
+  StatusOr<Record> set_scale(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                             const k8s::json::object& scale, bool dry_run = false);
 
   Store& store() { return store_; }
   std::string timestamp(int64_t offset_seconds = 0) const;  // RFC 3339, UTC
@@ -50,14 +54,21 @@ class Registry {
   StatusOr<> check_namespace(const k8s::ResourceType& type, std::string_view namespace_, std::string_view name) const;
   StatusOr<> name_new_object(const k8s::ResourceType& type, k8s::json::object& metadata);
   StatusOr<> prepare_create(const k8s::ResourceType& type, k8s::json::object& document);
-  StatusOr<> check_update(const k8s::ResourceType& type, const k8s::NamespacedName& key, const k8s::json::object& document, const StoredObject& old) const;
-  void keep_server_fields(const k8s::ResourceType& type, k8s::json::object& document, const k8s::json::object& old, Part part) const;
-  StatusOr<> prepare_update(const k8s::ResourceType& type, k8s::json::object& document, const k8s::json::object& old, Part part);
-  StatusOr<Record> finish_update(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object document, const Record& old, bool dry_run);
+  StatusOr<> check_update(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                          const k8s::json::object& document, const StoredObject& old) const;
+  void keep_server_fields(const k8s::ResourceType& type, k8s::json::object& document, const k8s::json::object& old,
+                          Part part) const;
+  StatusOr<> prepare_update(const k8s::ResourceType& type, k8s::json::object& document, const k8s::json::object& old,
+                            Part part);
+  StatusOr<Record> finish_update(const k8s::ResourceType& type, const k8s::NamespacedName& key,
+                                 k8s::json::object document, const Record& old, bool dry_run);
   StatusOr<Deletion> remove_namespace(const Record& old, bool dry_run);
-  StatusOr<Deletion> begin_deletion(const k8s::ResourceType& type, const Record& old, k8s::json::object document, int64_t grace, bool dry_run);
-  StatusOr<Record> put(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object document, bool dry_run);
-  StatusOr<Deletion> erase(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object last, bool dry_run);
+  StatusOr<Deletion> begin_deletion(const k8s::ResourceType& type, const Record& old, k8s::json::object document,
+                                    int64_t grace, bool dry_run);
+  StatusOr<Record> put(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object document,
+                       bool dry_run);
+  StatusOr<Deletion> erase(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object last,
+                           bool dry_run);
   std::string uuid();
 
   Store& store_;

@@ -12,13 +12,20 @@ const k8s::ResourceType& type(const char* api, const char* kind) { return *k8s::
 
 class RegistryTest : public testing::Test {
  protected:
-  RegistryTest() : store_(*Store::open("")), registry_(*store_, {.service_ranges = {.cidrs = {*net::Prefix::parse("10.96.0.0/16"), *net::Prefix::parse("2001:db8:96::/112")}}, .now = [this] { return now_; }}) {
+  RegistryTest()
+      : store_(*Store::open("")),
+        registry_(*store_, {.service_ranges = {.cidrs = {*net::Prefix::parse("10.96.0.0/16"),
+                                                         *net::Prefix::parse("2001:db8:96::/112")}},
+                            .now = [this] { return now_; }}) {
     EXPECT_TRUE(registry_.create(namespaces(), "", object(R"({"metadata":{"name":"default"}})")));
   }
   static const k8s::ResourceType& namespaces() { return type("v1", "Namespace"); }
   static const k8s::ResourceType& pods() { return type("v1", "Pod"); }
   static json::object object(std::string_view text) { return json::parse(text).as_object(); }
-  static json::object pod(std::string_view name) { return object(fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{"containers":[{{"name":"c","image":"i"}}]}}}})", name)); }
+  static json::object pod(std::string_view name) {
+    return object(
+        fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{"containers":[{{"name":"c","image":"i"}}]}}}})", name));
+  }
   Record created(const k8s::ResourceType& of, std::string_view text, std::string_view namespace_ = "default") {
     auto record = registry_.create(of, of.namespaced ? namespace_ : "", object(text));
     EXPECT_TRUE(record) << record.error().message;
@@ -33,7 +40,9 @@ class RegistryTest : public testing::Test {
     const json::value* value = field(record->document, path);
     return value ? json::serialize(*value) : "absent";
   }
-  Record current(const k8s::ResourceType& of, const char* name) { return store_->get(of, {of.namespaced ? "default" : "", name}); }
+  Record current(const k8s::ResourceType& of, const char* name) {
+    return store_->get(of, {of.namespaced ? "default" : "", name});
+  }
 
   int64_t now_ = 1'700'000'000;  // 2023-11-14T22:13:20Z
   std::unique_ptr<Store> store_;
@@ -54,8 +63,10 @@ TEST_F(RegistryTest, CreateFillsWhatTheServerGives) {
 }
 
 TEST_F(RegistryTest, NamesAreGivenAndChecked) {
-  const Record made = created(pods(), R"({"metadata":{"generateName":"web-"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
-  EXPECT_THAT(std::string(text_at(made->document, "metadata.name")), testing::MatchesRegex("web-[bcdfghjklmnpqrstvwxz2456789]+"));
+  const Record made =
+      created(pods(), R"({"metadata":{"generateName":"web-"},"spec":{"containers":[{"name":"c","image":"i"}]}})");
+  EXPECT_THAT(std::string(text_at(made->document, "metadata.name")),
+              testing::MatchesRegex("web-[bcdfghjklmnpqrstvwxz2456789]+"));
   EXPECT_EQ(text_at(made->document, "metadata.name").size(), 9u);
   const auto nameless = registry_.create(pods(), "default", object(R"({"spec":{}})"));
   EXPECT_EQ(nameless.error().code, 422);
@@ -82,7 +93,10 @@ TEST_F(RegistryTest, RefusalsInTheWordsOfTheApi) {
   json::object old = pod("b");
   metadata_of(old)["resourceVersion"] = "7";
   EXPECT_EQ(registry_.create(pods(), "default", old).error().code, 400);
-  EXPECT_EQ(registry_.create(pods(), "default", object(R"({"metadata":{"name":"t"},"spec":{"containers":"x"}})")).error().code, 400);
+  EXPECT_EQ(registry_.create(pods(), "default", object(R"({"metadata":{"name":"t"},"spec":{"containers":"x"}})"))
+                .error()
+                .code,
+            400);
   EXPECT_EQ(registry_.update(pods(), {"default", "zzz"}, pod("zzz"), Part::kMain).error().code, 404);
 }
 
@@ -95,14 +109,17 @@ TEST_F(RegistryTest, OptimisticLock) {
   const auto stale = registry_.update(pods(), {"default", "a"}, changed, Part::kMain);
   ASSERT_FALSE(stale);
   EXPECT_EQ(stale.error().reason, "Conflict");
-  EXPECT_EQ(stale.error().message, "Operation cannot be fulfilled on pods \"a\": the object has been modified; please apply your changes to the latest version and try again");
+  EXPECT_EQ(stale.error().message,
+            "Operation cannot be fulfilled on pods \"a\": the object has been modified; please apply your changes to "
+            "the latest version and try again");
   metadata_of(changed).erase("resourceVersion");
   EXPECT_TRUE(registry_.update(pods(), {"default", "a"}, changed, Part::kMain));
   metadata_of(changed)["uid"] = "other";
   EXPECT_EQ(registry_.update(pods(), {"default", "a"}, changed, Part::kMain).error().code, 409);
 }
 
-constexpr const char* kDeployment = R"({"metadata":{"name":"d"},"spec":{"replicas":1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}})";
+constexpr const char* kDeployment =
+    R"({"metadata":{"name":"d"},"spec":{"replicas":1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}})";
 
 TEST_F(RegistryTest, GenerationCountsSpecsStatusIsApart) {
   const k8s::ResourceType& deployments = type("apps/v1", "Deployment");
@@ -159,8 +176,12 @@ TEST_F(RegistryTest, PodsWithoutANodeGoAtOnceOthersAfterTheirGrace) {
   EXPECT_EQ(at(begun->object, "metadata.deletionTimestamp"), R"("2023-11-14T22:13:50Z")");  // 30 s
   EXPECT_EQ(at(begun->object, "metadata.deletionGracePeriodSeconds"), "30");
   // A second deletion can only hurry it.
-  EXPECT_EQ(at(registry_.remove(pods(), {"default", "b"}, {.grace_period_seconds = 60})->object, "metadata.deletionGracePeriodSeconds"), "30");
-  EXPECT_EQ(at(registry_.remove(pods(), {"default", "b"}, {.grace_period_seconds = 5})->object, "metadata.deletionGracePeriodSeconds"), "5");
+  EXPECT_EQ(at(registry_.remove(pods(), {"default", "b"}, {.grace_period_seconds = 60})->object,
+               "metadata.deletionGracePeriodSeconds"),
+            "30");
+  EXPECT_EQ(at(registry_.remove(pods(), {"default", "b"}, {.grace_period_seconds = 5})->object,
+               "metadata.deletionGracePeriodSeconds"),
+            "5");
   EXPECT_TRUE(registry_.remove(pods(), {"default", "b"}, {.grace_period_seconds = 0})->gone);
 }
 
@@ -178,7 +199,8 @@ TEST_F(RegistryTest, FinalizersHoldAnObjectUntilTheLastIsGone) {
 
 TEST_F(RegistryTest, PropagationPolicyBecomesAFinalizer) {
   const k8s::ResourceType& deployments = type("apps/v1", "Deployment");
-  for (const auto& [policy, finalizer] : std::initializer_list<std::pair<const char*, const char*>>{{"Foreground", R"(["foregroundDeletion"])"}, {"Orphan", R"(["orphan"])"}}) {
+  for (const auto& [policy, finalizer] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"Foreground", R"(["foregroundDeletion"])"}, {"Orphan", R"(["orphan"])"}}) {
     created(deployments, kDeployment);
     EXPECT_FALSE(registry_.remove(deployments, {"default", "d"}, {.propagation = policy})->gone);
     EXPECT_EQ(at(current(deployments, "d"), "metadata.finalizers"), finalizer);
@@ -190,7 +212,9 @@ TEST_F(RegistryTest, DeletePreconditions) {
   const Record made = make_pod("a");
   EXPECT_EQ(registry_.remove(pods(), {"default", "a"}, {.uid = "other"}).error().code, 409);
   EXPECT_EQ(registry_.remove(pods(), {"default", "a"}, {.resource_version = "1"}).error().code, 409);
-  EXPECT_TRUE(registry_.remove(pods(), {"default", "a"}, {.uid = std::string(text_at(made->document, "metadata.uid")), .resource_version = std::to_string(made->revision)}));
+  EXPECT_TRUE(registry_.remove(pods(), {"default", "a"},
+                               {.uid = std::string(text_at(made->document, "metadata.uid")),
+                                .resource_version = std::to_string(made->revision)}));
 }
 
 TEST_F(RegistryTest, NamespaceLife) {
@@ -217,21 +241,30 @@ TEST_F(RegistryTest, NamespaceLife) {
 
 TEST_F(RegistryTest, ServicesGetAndGiveBackAddresses) {
   const k8s::ResourceType& services = type("v1", "Service");
-  const Record made = created(services, R"({"metadata":{"name":"s"},"spec":{"clusterIP":"10.96.0.10","ports":[{"port":80}]}})");
+  const Record made =
+      created(services, R"({"metadata":{"name":"s"},"spec":{"clusterIP":"10.96.0.10","ports":[{"port":80}]}})");
   EXPECT_EQ(at(made, "status"), R"({"loadBalancer":{}})");
-  const auto taken = registry_.create(services, "default", object(R"({"metadata":{"name":"t"},"spec":{"clusterIP":"10.96.0.10","ports":[{"port":80}]}})"));
+  const auto taken =
+      registry_.create(services, "default",
+                       object(R"({"metadata":{"name":"t"},"spec":{"clusterIP":"10.96.0.10","ports":[{"port":80}]}})"));
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().code, 422);
   EXPECT_THAT(taken.error().message, testing::HasSubstr("provided IP is already allocated"));
   ASSERT_TRUE(registry_.remove(services, {"default", "s"}, {}));
-  EXPECT_TRUE(created(services, R"({"metadata":{"name":"t"},"spec":{"clusterIP":"10.96.0.10","ports":[{"port":80}]}})"));
+  EXPECT_TRUE(
+      created(services, R"({"metadata":{"name":"t"},"spec":{"clusterIP":"10.96.0.10","ports":[{"port":80}]}})"));
 }
 
 TEST_F(RegistryTest, JobsAreSelectedByTheirUid) {
-  const Record made = created(type("batch/v1", "Job"), R"({"metadata":{"name":"j"},"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}})");
+  const Record made = created(
+      type("batch/v1", "Job"),
+      R"({"metadata":{"name":"j"},"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}})");
   const std::string uid(text_at(made->document, "metadata.uid"));
-  EXPECT_EQ(at(made, "spec.selector.matchLabels"), fmt::format(R"({{"batch.kubernetes.io/controller-uid":"{}"}})", uid));
-  EXPECT_EQ(object_at(made->document, "spec.template.metadata.labels")->at("batch.kubernetes.io/controller-uid").as_string(), uid);
+  EXPECT_EQ(at(made, "spec.selector.matchLabels"),
+            fmt::format(R"({{"batch.kubernetes.io/controller-uid":"{}"}})", uid));
+  EXPECT_EQ(
+      object_at(made->document, "spec.template.metadata.labels")->at("batch.kubernetes.io/controller-uid").as_string(),
+      uid);
 }
 
 TEST_F(RegistryTest, Scale) {
@@ -241,14 +274,22 @@ TEST_F(RegistryTest, Scale) {
   EXPECT_EQ(text_at(Registry::scale_of(made->document), "status.selector"), "a=b");
   ASSERT_TRUE(registry_.set_scale(deployments, {"default", "d"}, object(R"({"spec":{"replicas":3}})")));
   EXPECT_EQ(at(current(deployments, "d"), "spec.replicas"), "3");
-  EXPECT_EQ(registry_.set_scale(deployments, {"default", "d"}, object(R"({"spec":{"replicas":-1}})")).error().code, 422);
-  EXPECT_EQ(registry_.set_scale(deployments, {"default", "d"}, object(R"({"metadata":{"resourceVersion":"1"},"spec":{"replicas":4}})")).error().code, 409);
+  EXPECT_EQ(registry_.set_scale(deployments, {"default", "d"}, object(R"({"spec":{"replicas":-1}})")).error().code,
+            422);
+  EXPECT_EQ(registry_
+                .set_scale(deployments, {"default", "d"},
+                           object(R"({"metadata":{"resourceVersion":"1"},"spec":{"replicas":4}})"))
+                .error()
+                .code,
+            409);
 }
 
 TEST_F(RegistryTest, TheControllersDoorSeesTheSameWorld) {
   ClusterDoor door(registry_);
   std::vector<std::string> seen;
-  door.subscribe([&](const controllers::ObjectEvent& event) { seen.push_back(fmt::format("{} {}", static_cast<int>(event.type), text_at(*event.object, "metadata.name"))); });
+  door.subscribe([&](const controllers::ObjectEvent& event) {
+    seen.push_back(fmt::format("{} {}", static_cast<int>(event.type), text_at(*event.object, "metadata.name")));
+  });
   json::object document = pod("a");
   metadata_of(document)["namespace"] = "default";
   const auto made = door.create(pods(), document);

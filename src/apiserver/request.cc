@@ -47,7 +47,8 @@ double quality_of(std::string_view text) {
   if (text.empty() || (text[0] != '0' && text[0] != '1')) return 1;
   if (text[0] == '1') return 1;
   double value = 0, unit = 0.1;
-  for (size_t i = 2; i < text.size() && i < 5 && text[i] >= '0' && text[i] <= '9'; ++i, unit /= 10) value += (text[i] - '0') * unit;
+  for (size_t i = 2; i < text.size() && i < 5 && text[i] >= '0' && text[i] <= '9'; ++i, unit /= 10)
+    value += (text[i] - '0') * unit;
   return value;
 }
 
@@ -70,20 +71,24 @@ bool Query::flag(std::string_view key) const {
 
 Result<Target> parse_target(std::string_view target) {
   if (target.empty() || target.front() != '/') return fail(ErrorKind::kInvalid, "the request target must be a path");
-  if (target.size() > kMaxTarget) return fail(ErrorKind::kInvalid, "the request target is longer than {} bytes", kMaxTarget);
+  if (target.size() > kMaxTarget)
+    return fail(ErrorKind::kInvalid, "the request target is longer than {} bytes", kMaxTarget);
   target = target.substr(0, target.find('#'));
   const size_t mark = target.find('?');
   Target out;
   for (std::string_view part : split(target.substr(0, mark), '/')) {
     if (part.empty()) continue;
-    if (out.segments.size() == kMaxSegments) return fail(ErrorKind::kInvalid, "the request target has too many segments");
+    if (out.segments.size() == kMaxSegments)
+      return fail(ErrorKind::kInvalid, "the request target has too many segments");
     out.segments.push_back(TRY(decode(part, false)));
-    if (out.segments.back() == "." || out.segments.back() == "..") return fail(ErrorKind::kInvalid, "the request target must not walk upwards");
+    if (out.segments.back() == "." || out.segments.back() == "..")
+      return fail(ErrorKind::kInvalid, "the request target must not walk upwards");
   }
   if (mark == std::string_view::npos) return out;
   for (std::string_view part : split(target.substr(mark + 1), '&')) {
     if (part.empty()) continue;
-    if (out.query.values.size() == kMaxQueryValues) return fail(ErrorKind::kInvalid, "the request target has too many query values");
+    if (out.query.values.size() == kMaxQueryValues)
+      return fail(ErrorKind::kInvalid, "the request target has too many query values");
     const size_t equals = part.find('=');
     std::string key = TRY(decode(part.substr(0, equals), true));
     std::string value = equals == std::string_view::npos ? "" : TRY(decode(part.substr(equals + 1), true));
@@ -138,10 +143,14 @@ std::vector<MediaType> parse_accept(std::string_view accept) {
       if (equals == std::string_view::npos) continue;
       const std::string key = lower(trim(parts[i].substr(0, equals)));
       const std::string value = unquote(parts[i].substr(equals + 1));
-      if (key == "as") media.as = value;
-      else if (key == "g") media.group = value;
-      else if (key == "v") media.version = value;
-      else if (key == "q") quality = quality_of(value);
+      if (key == "as")
+        media.as = value;
+      else if (key == "g")
+        media.group = value;
+      else if (key == "v")
+        media.version = value;
+      else if (key == "q")
+        quality = quality_of(value);
     }
     if (quality > 0) found.emplace(quality, std::move(media));
   }
@@ -151,6 +160,8 @@ std::vector<MediaType> parse_accept(std::string_view accept) {
   return out;
 }
 
-std::string media_type_of(std::string_view content_type) { return lower(trim(content_type.substr(0, content_type.find(';')))); }
+std::string media_type_of(std::string_view content_type) {
+  return lower(trim(content_type.substr(0, content_type.find(';'))));
+}
 
 }  // namespace carrick::apiserver

@@ -48,8 +48,8 @@ std::optional<Route> route_of(const std::vector<std::string>& segments);
 
 // One way of an Accept header to write the answer.
 struct MediaType {
-  std::string type;                     // "application/json"
-  std::string as, group, version;       // parameters as, g, v
+  std::string type;                // "application/json"
+  std::string as, group, version;  // parameters as, g, v
 };
 // In the order of the client's preference; empty Accept = anything.
 std::vector<MediaType> parse_accept(std::string_view accept);

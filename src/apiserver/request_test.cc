@@ -19,7 +19,9 @@ TEST(Target, SegmentsAndQuery) {
 }
 
 TEST(Target, RefusesNonsense) {
-  for (const std::string& text : {std::string(""), std::string("api"), std::string("/a%"), std::string("/a%4"), std::string("/%zz"), std::string("/a%00b"), std::string("/a/../b"), std::string("/%2e%2e/x"), "/" + std::string(20000, 'a'), std::string("/?a=%f")})
+  for (const std::string& text : {std::string(""), std::string("api"), std::string("/a%"), std::string("/a%4"),
+                                  std::string("/%zz"), std::string("/a%00b"), std::string("/a/../b"),
+                                  std::string("/%2e%2e/x"), "/" + std::string(20000, 'a'), std::string("/?a=%f")})
     EXPECT_FALSE(parse_target(text)) << text.substr(0, 20);
   std::string deep;
   for (int i = 0; i < 40; ++i) deep += "/a";
@@ -41,11 +43,15 @@ TEST(Route, Paths) {
   EXPECT_EQ(route("/api/v1/namespaces/a/finalize").subresource, "finalize");
   EXPECT_EQ(route("/apis/apps/v1/namespaces/a/deployments/d/scale").name, "d");
   EXPECT_EQ(route("/apis/apps/v1/namespaces/a/deployments/d/scale").subresource, "scale");
-  for (const char* path : {"/", "/api", "/api/v1", "/api/v1/frogs", "/apis/apps/v2/deployments", "/api/v1/pods/p", "/apis/apps/v1", "/x/v1/pods"}) EXPECT_FALSE(route_of(parse_target(path)->segments)) << path;
+  for (const char* path : {"/", "/api", "/api/v1", "/api/v1/frogs", "/apis/apps/v2/deployments", "/api/v1/pods/p",
+                           "/apis/apps/v1", "/x/v1/pods"})
+    EXPECT_FALSE(route_of(parse_target(path)->segments)) << path;
 }
 
 TEST(Accept, OrderAndParameters) {
-  const auto accept = parse_accept("application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json");
+  const auto accept = parse_accept(
+      "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/"
+      "json");
   ASSERT_EQ(accept.size(), 3u);
   EXPECT_EQ(accept[0].as, "Table");
   EXPECT_EQ(accept[0].version, "v1");
@@ -67,7 +73,8 @@ TEST(ContinueToken, ThereAndBack) {
 }
 
 TEST(Body, DuplicateFieldsWithTheirPaths) {
-  EXPECT_THAT(duplicate_fields(R"({"a":1,"b":{"c":[{"d":1},{"d":1,"d":2}],"c":3},"a":{"x":1}})"), testing::ElementsAre("b.c[1].d", "b.c", "a"));
+  EXPECT_THAT(duplicate_fields(R"({"a":1,"b":{"c":[{"d":1},{"d":1,"d":2}],"c":3},"a":{"x":1}})"),
+              testing::ElementsAre("b.c[1].d", "b.c", "a"));
   EXPECT_THAT(duplicate_fields(R"({"a":{"x":1},"b":{"x":1}})"), testing::IsEmpty());
 }
 
@@ -78,7 +85,9 @@ TEST(Body, Encodings) {
   EXPECT_EQ(decode_body("application/json", "{").error().code, 400);
   EXPECT_EQ(decode_body("text/html", "{}").error().code, 415);
   EXPECT_EQ(decode_body("application/vnd.kubernetes.protobuf", "k8s").error().code, 415);
-  EXPECT_EQ(decode_body("application/yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")->document.at("kind"), "ConfigMap");
+  EXPECT_EQ(
+      decode_body("application/yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")->document.at("kind"),
+      "ConfigMap");
   std::string deep(200, '[');
   EXPECT_EQ(decode_body("application/json", deep).error().code, 400);
 }

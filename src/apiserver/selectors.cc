@@ -29,7 +29,9 @@ class Scanner {
   std::string_view word() {
     skip_space();
     size_t n = 0;
-    while (n < rest_.size() && !is_space(rest_[n]) && std::string_view("=!,()<>").find(rest_[n]) == std::string_view::npos) ++n;
+    while (n < rest_.size() && !is_space(rest_[n]) &&
+           std::string_view("=!,()<>").find(rest_[n]) == std::string_view::npos)
+      ++n;
     const std::string_view out = rest_.substr(0, n);
     rest_.remove_prefix(n);
     return out;
@@ -43,7 +45,8 @@ bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') 
 
 bool is_label_value(std::string_view text) {
   if (text.empty()) return true;
-  return text.size() <= 63 && is_alnum(text.front()) && is_alnum(text.back()) && std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; });
+  return text.size() <= 63 && is_alnum(text.front()) && is_alnum(text.back()) &&
+         std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 bool is_label_key(std::string_view key) {
@@ -59,7 +62,8 @@ Result<std::vector<std::string>> parse_values(Scanner& scan, std::string_view te
   while (true) {
     values.emplace_back(scan.word());
     if (scan.take(")")) break;
-    if (!scan.take(",")) return fail(ErrorKind::kInvalid, "unable to parse requirement: expected ',' or ')' in \"{}\"", text);
+    if (!scan.take(","))
+      return fail(ErrorKind::kInvalid, "unable to parse requirement: expected ',' or ')' in \"{}\"", text);
   }
   return values;
 }
@@ -69,7 +73,9 @@ Result<LabelQuery::Term> parse_term(Scanner& scan, std::string_view text) {
   LabelQuery::Term term;
   const bool negated = scan.peek() == '!' && scan.take("!");
   term.key = scan.word();
-  if (!is_label_key(term.key)) return fail(ErrorKind::kInvalid, "unable to parse requirement: \"{}\" is not a label key in \"{}\"", term.key, text);
+  if (!is_label_key(term.key))
+    return fail(ErrorKind::kInvalid, "unable to parse requirement: \"{}\" is not a label key in \"{}\"", term.key,
+                text);
   if (negated) {
     term.op = Operator::kAbsent;
     return term;
@@ -88,16 +94,23 @@ Result<LabelQuery::Term> parse_term(Scanner& scan, std::string_view text) {
     term.values.emplace_back(scan.word());
     int64_t number;
     const std::string& value = term.values.front();
-    if (auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number); error != std::errc{} || end != value.data() + value.size())
-      return fail(ErrorKind::kInvalid, "unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer, not \"{}\"", value);
+    if (auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+        error != std::errc{} || end != value.data() + value.size())
+      return fail(ErrorKind::kInvalid,
+                  "unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer, not \"{}\"",
+                  value);
   } else {
     const std::string_view word = scan.word();
-    if (word != "in" && word != "notin") return fail(ErrorKind::kInvalid, "unable to parse requirement: found '{}', expected: in, notin, =, ==, !=, gt, lt", word.empty() ? std::string_view(&next, 1) : word);
+    if (word != "in" && word != "notin")
+      return fail(ErrorKind::kInvalid,
+                  "unable to parse requirement: found '{}', expected: in, notin, =, ==, !=, gt, lt",
+                  word.empty() ? std::string_view(&next, 1) : word);
     term.op = word == "in" ? Operator::kIn : Operator::kNotIn;
     term.values = TRY(parse_values(scan, text));
   }
   for (const std::string& value : term.values)
-    if (!is_label_value(value)) return fail(ErrorKind::kInvalid, "unable to parse requirement: \"{}\" is not a label value", value);
+    if (!is_label_value(value))
+      return fail(ErrorKind::kInvalid, "unable to parse requirement: \"{}\" is not a label value", value);
   return term;
 }
 
@@ -105,17 +118,25 @@ bool holds(const LabelQuery::Term& term, const json::object* labels) {
   using Operator = LabelQuery::Operator;
   const json::value* value = labels ? labels->if_contains(term.key) : nullptr;
   const json::string* text = value ? value->if_string() : nullptr;
-  const auto listed = [&] { return std::ranges::any_of(term.values, [&](const std::string& v) { return std::string_view(*text) == v; }); };
+  const auto listed = [&] {
+    return std::ranges::any_of(term.values, [&](const std::string& v) { return std::string_view(*text) == v; });
+  };
   switch (term.op) {
-    case Operator::kExists: return text;
-    case Operator::kAbsent: return !text;
-    case Operator::kIn: return text && listed();
-    case Operator::kNotIn: return !text || !listed();
+    case Operator::kExists:
+      return text;
+    case Operator::kAbsent:
+      return !text;
+    case Operator::kIn:
+      return text && listed();
+    case Operator::kNotIn:
+      return !text || !listed();
     case Operator::kGreater:
     case Operator::kLess: {
       if (!text) return false;
       int64_t have = 0, bound = 0;
-      if (auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), have); error != std::errc{} || end != text->data() + text->size()) return false;
+      if (auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), have);
+          error != std::errc{} || end != text->data() + text->size())
+        return false;
       std::from_chars(term.values[0].data(), term.values[0].data() + term.values[0].size(), bound);
       return term.op == Operator::kGreater ? have > bound : have < bound;
     }
@@ -143,7 +164,9 @@ Result<LabelQuery> LabelQuery::parse(std::string_view text) {
   while (true) {
     query.terms_.push_back(TRY(parse_term(scan, text)));
     if (scan.done()) return query;
-    if (!scan.take(",")) return fail(ErrorKind::kInvalid, "unable to parse requirement: found '{}', expected: ',' or 'end of string'", scan.peek());
+    if (!scan.take(","))
+      return fail(ErrorKind::kInvalid, "unable to parse requirement: found '{}', expected: ',' or 'end of string'",
+                  scan.peek());
   }
 }
 
@@ -158,14 +181,25 @@ std::vector<std::string_view> selectable_fields(const k8s::ResourceType& type) {
   if (type.namespaced) fields.push_back("metadata.namespace");
   const auto add = [&](std::initializer_list<std::string_view> more) { fields.insert(fields.end(), more); };
   const std::string_view name = type.plural;
-  if (name == "pods") add({"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName"});
-  else if (name == "events") add({"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"});
-  else if (name == "services") add({"spec.clusterIP", "spec.type"});
-  else if (name == "nodes") add({"spec.unschedulable"});
-  else if (name == "namespaces") add({"status.phase"});
-  else if (name == "secrets") add({"type"});
-  else if (name == "replicasets" || name == "replicationcontrollers") add({"status.replicas"});
-  else if (name == "jobs") add({"status.successful"});
+  if (name == "pods")
+    add({"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
+         "status.phase", "status.podIP", "status.nominatedNodeName"});
+  else if (name == "events")
+    add({"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+         "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+         "reportingComponent", "source", "type"});
+  else if (name == "services")
+    add({"spec.clusterIP", "spec.type"});
+  else if (name == "nodes")
+    add({"spec.unschedulable"});
+  else if (name == "namespaces")
+    add({"status.phase"});
+  else if (name == "secrets")
+    add({"type"});
+  else if (name == "replicasets" || name == "replicationcontrollers")
+    add({"status.replicas"});
+  else if (name == "jobs")
+    add({"status.successful"});
   return fields;
 }
 
@@ -184,7 +218,8 @@ Result<FieldQuery> FieldQuery::parse(const k8s::ResourceType& type, std::string_
       at = part.find('=');
       width = at != std::string_view::npos && part.substr(at).starts_with("==") ? 2 : 1;
     }
-    if (at == std::string_view::npos) return fail(ErrorKind::kInvalid, "invalid selector: '{}'; can't understand '{}'", text, part);
+    if (at == std::string_view::npos)
+      return fail(ErrorKind::kInvalid, "invalid selector: '{}'; can't understand '{}'", text, part);
     term.field = trim(part.substr(0, at));
     term.value = trim(part.substr(at + width));
     if (std::ranges::find(known, term.field) == known.end()) {

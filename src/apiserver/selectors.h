@@ -31,8 +31,8 @@ class LabelQuery {
   std::vector<Term> terms_;
 };
 
-// `fieldSelector=` of a request: a=b, a==b, a!=b, comma-separated. Only the fields that the API names for the kind are known;
-// the error of an unknown one is the API's sentence.
+// `fieldSelector=` of a request: a=b, a==b, a!=b, comma-separated. Only the fields that the API names for the kind are
+// known; the error of an unknown one is the API's sentence.
 class FieldQuery {
  public:
   static Result<FieldQuery> parse(const k8s::ResourceType& type, std::string_view text);

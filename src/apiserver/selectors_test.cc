@@ -26,22 +26,44 @@ TEST(LabelQuery, Terms) {
     const char* selector;
     bool web, bare;
   };
-  for (const Case& c : std::initializer_list<Case>{{"", true, true}, {"app", true, false}, {"!app", false, true}, {"app=web", true, false}, {"app==web", true, false}, {"app!=web", false, true}, {"app!=db", true, true},
-                                                   {"app in (web, db)", true, false}, {"app notin (web)", false, true}, {"app notin (db)", true, true}, {"app in (web),tier=back", false, false}, {"app=web,tier=front", true, false},
-                                                   {" app = web , tier ", true, false}, {"n>4", true, false}, {"n>5", false, false}, {"n<6", true, false}, {"app>1", false, false}, {"app in ()", false, false}, {"x=", false, false},
-                                                   {"inx=1", false, false}, {"example.com/app!=1", true, true}}) {
+  for (const Case& c : std::initializer_list<Case>{{"", true, true},
+                                                   {"app", true, false},
+                                                   {"!app", false, true},
+                                                   {"app=web", true, false},
+                                                   {"app==web", true, false},
+                                                   {"app!=web", false, true},
+                                                   {"app!=db", true, true},
+                                                   {"app in (web, db)", true, false},
+                                                   {"app notin (web)", false, true},
+                                                   {"app notin (db)", true, true},
+                                                   {"app in (web),tier=back", false, false},
+                                                   {"app=web,tier=front", true, false},
+                                                   {" app = web , tier ", true, false},
+                                                   {"n>4", true, false},
+                                                   {"n>5", false, false},
+                                                   {"n<6", true, false},
+                                                   {"app>1", false, false},
+                                                   {"app in ()", false, false},
+                                                   {"x=", false, false},
+                                                   {"inx=1", false, false},
+                                                   {"example.com/app!=1", true, true}}) {
     EXPECT_EQ(matches(c.selector, web), c.web) << c.selector;
     EXPECT_EQ(matches(c.selector, bare), c.bare) << c.selector;
   }
 }
 
 TEST(LabelQuery, RefusesNonsense) {
-  for (const char* selector : {"a in (b", "a in b", ",", "a,", "=x", "a=b=c", "a in (b))", "a>x", "a foo", "a b", "!!a", "a=-x", "-a=b", "/a=b", "a/=b", "a in (b;c)"}) EXPECT_FALSE(LabelQuery::parse(selector)) << selector;
+  for (const char* selector : {"a in (b", "a in b", ",", "a,", "=x", "a=b=c", "a in (b))", "a>x", "a foo", "a b", "!!a",
+                               "a=-x", "-a=b", "/a=b", "a/=b", "a in (b;c)"})
+    EXPECT_FALSE(LabelQuery::parse(selector)) << selector;
 }
 
 TEST(FieldQuery, KnownFields) {
   const k8s::ResourceType& pods = *k8s::find_by_kind("v1", "Pod");
-  const json::object pod = json::parse(R"({"metadata":{"name":"p","namespace":"n"},"spec":{"nodeName":"node-1"},"status":{"phase":"Running"}})").as_object();
+  const json::object pod =
+      json::parse(
+          R"({"metadata":{"name":"p","namespace":"n"},"spec":{"nodeName":"node-1"},"status":{"phase":"Running"}})")
+          .as_object();
   const auto holds = [&](const char* text) {
     const auto query = FieldQuery::parse(pods, text);
     EXPECT_TRUE(query) << text;
@@ -63,8 +85,12 @@ TEST(FieldQuery, KnownFields) {
 
 TEST(FieldQuery, Events) {
   const k8s::ResourceType& events = *k8s::find_by_kind("v1", "Event");
-  const json::object event = json::parse(R"({"metadata":{"name":"e"},"involvedObject":{"name":"p","kind":"Pod"},"source":{"component":"kubelet"},"reason":"Started","type":"Normal"})").as_object();
-  EXPECT_TRUE(FieldQuery::parse(events, "involvedObject.name=p,involvedObject.kind=Pod,type!=Warning,source=kubelet")->matches(event));
+  const json::object event =
+      json::parse(
+          R"({"metadata":{"name":"e"},"involvedObject":{"name":"p","kind":"Pod"},"source":{"component":"kubelet"},"reason":"Started","type":"Normal"})")
+          .as_object();
+  EXPECT_TRUE(FieldQuery::parse(events, "involvedObject.name=p,involvedObject.kind=Pod,type!=Warning,source=kubelet")
+                  ->matches(event));
   EXPECT_FALSE(FieldQuery::parse(events, "reason=Killing")->matches(event));
 }
 

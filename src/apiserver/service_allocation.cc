@@ -73,7 +73,8 @@ std::string protocol_of(const json::object& port) {
 uint64_t ServiceAllocator::address_band(uint64_t size) { return band(size, 16, 256); }
 uint64_t ServiceAllocator::port_band(uint64_t size) { return band(size, 32, 128); }
 
-ServiceAllocator::ServiceAllocator(Ranges ranges, std::function<uint64_t(uint64_t)> random) : ranges_(std::move(ranges)), random_(std::move(random)) {}
+ServiceAllocator::ServiceAllocator(Ranges ranges, std::function<uint64_t(uint64_t)> random)
+    : ranges_(std::move(ranges)), random_(std::move(random)) {}
 
 std::optional<net::IpAddress> ServiceAllocator::free_address(const net::Prefix& cidr) const {
   const uint64_t size = size_of(cidr);
@@ -115,7 +116,11 @@ std::optional<uint16_t> ServiceAllocator::free_port(const std::set<uint16_t>& al
 class ServiceAllocator::Filling {
  public:
   Filling(const ServiceAllocator& allocator, json::object& service, const json::object* old)
-      : allocator_(allocator), service_(service), spec_(child_object(service, "spec")), old_(old), key_(key_of(service)) {}
+      : allocator_(allocator),
+        service_(service),
+        spec_(child_object(service, "spec")),
+        old_(old),
+        key_(key_of(service)) {}
 
   std::vector<k8s::FieldError> run() {
     if (service_type(service_) == "ExternalName") {
@@ -131,12 +136,16 @@ class ServiceAllocator::Filling {
   }
 
  private:
-  void error(std::string field, std::string detail) { errors_.push_back(field_error("Invalid", std::move(field), "Invalid value: " + std::move(detail))); }
+  void error(std::string field, std::string detail) {
+    errors_.push_back(field_error("Invalid", std::move(field), "Invalid value: " + std::move(detail)));
+  }
   bool had_addresses() const { return old_ && service_type(*old_) != "ExternalName"; }
 
   // SVC-A5
   void drop_for_external_name() {
-    for (std::string_view name : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort", "internalTrafficPolicy", "externalTrafficPolicy", "allocateLoadBalancerNodePorts"}) spec_.erase(name);
+    for (std::string_view name : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort",
+                                  "internalTrafficPolicy", "externalTrafficPolicy", "allocateLoadBalancerNodePorts"})
+      spec_.erase(name);
     each_port(service_, [](json::object& port, size_t) { port.erase("nodePort"); });
   }
 
@@ -164,7 +173,8 @@ class ServiceAllocator::Filling {
       const json::array* before = array_at(*old_, "spec.ports");
       for (const json::value& value : before ? *before : json::array{}) {
         const json::object* was = value.if_object();
-        if (!was || number_at(*was, "port") != number_at(port, "port") || protocol_of(*was) != protocol_of(port)) continue;
+        if (!was || number_at(*was, "port") != number_at(port, "port") || protocol_of(*was) != protocol_of(port))
+          continue;
         const int64_t node_port = number_at(*was, "nodePort");
         if (node_port != 0 && used.insert(node_port).second) port["nodePort"] = node_port;
         return;
@@ -175,8 +185,10 @@ class ServiceAllocator::Filling {
   void normalize_cluster_ips() {
     const std::string single(text_at(service_, "spec.clusterIP"));
     Texts all = texts_at(service_, "spec.clusterIPs");
-    if (all.empty() && !single.empty()) spec_["clusterIPs"] = to_array({single});
-    else if (single.empty() && !all.empty()) spec_["clusterIP"] = all.front();
+    if (all.empty() && !single.empty())
+      spec_["clusterIPs"] = to_array({single});
+    else if (single.empty() && !all.empty())
+      spec_["clusterIP"] = all.front();
     else if (had_addresses() && !all.empty() && single != all.front() && single != text_at(*old_, "spec.clusterIP")) {
       // Only the old field was changed, by a client that does not know the new one.
       if (texts_at(*old_, "spec.clusterIPs") == all) {
@@ -187,7 +199,8 @@ class ServiceAllocator::Filling {
   }
 
   bool cluster_has(std::string_view family) const {
-    return std::ranges::any_of(allocator_.ranges_.cidrs, [&](const net::Prefix& cidr) { return family_of(cidr) == family; });
+    return std::ranges::any_of(allocator_.ranges_.cidrs,
+                               [&](const net::Prefix& cidr) { return family_of(cidr) == family; });
   }
 
   // SVC-A7. False when the addresses cannot be told any more.
@@ -198,30 +211,50 @@ class ServiceAllocator::Filling {
     Texts families = texts_at(service_, "spec.ipFamilies");
     Texts ips = headless ? Texts{} : texts_at(service_, "spec.clusterIPs");
     if (policy.empty()) {
-      if (selectorless_headless && families.empty()) policy = "RequireDualStack";
-      else policy = families.size() > 1 || ips.size() > 1 ? "RequireDualStack" : "SingleStack";
+      if (selectorless_headless && families.empty())
+        policy = "RequireDualStack";
+      else
+        policy = families.size() > 1 || ips.size() > 1 ? "RequireDualStack" : "SingleStack";
     }
     const bool was_dual = had_addresses() && texts_at(*old_, "spec.ipFamilies").size() > 1;
     if (policy == "SingleStack" && (families.size() > 1 || ips.size() > 1)) {
-      if (!was_dual) return error("spec.ipFamilyPolicy", "\"SingleStack\": must be RequireDualStack or PreferDualStack when multiple IP families are specified"), false;
+      if (!was_dual)
+        return error("spec.ipFamilyPolicy",
+                     "\"SingleStack\": must be RequireDualStack or PreferDualStack when multiple IP families are "
+                     "specified"),
+               false;
       families.resize(std::min<size_t>(families.size(), 1));
       ips.resize(std::min<size_t>(ips.size(), 1));
       spec_["clusterIPs"] = to_array(ips);
     }
     for (size_t i = 0; i < ips.size(); ++i) {
       const auto address = net::IpAddress::parse(ips[i]);
-      if (!address) return error(fmt::format("spec.clusterIPs[{}]", i), fmt::format("\"{}\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)", ips[i])), false;
+      if (!address)
+        return error(fmt::format("spec.clusterIPs[{}]", i),
+                     fmt::format("\"{}\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)", ips[i])),
+               false;
       const std::string family = address->is_v4() ? "IPv4" : "IPv6";
-      if (i >= families.size()) families.push_back(family);
-      else if (families[i] != family) return error(fmt::format("spec.clusterIPs[{}]", i), fmt::format("\"{}\": expected an {} value as indicated by `ipFamilies[{}]`", ips[i], families[i], i)), false;
+      if (i >= families.size())
+        families.push_back(family);
+      else if (families[i] != family)
+        return error(fmt::format("spec.clusterIPs[{}]", i),
+                     fmt::format("\"{}\": expected an {} value as indicated by `ipFamilies[{}]`", ips[i], families[i],
+                                 i)),
+               false;
     }
     if (families.empty()) families.push_back(family_of(allocator_.ranges_.cidrs.front()));
     for (size_t i = 0; i < families.size(); ++i)
-      if (!selectorless_headless && !cluster_has(families[i])) return error(fmt::format("spec.ipFamilies[{}]", i), fmt::format("\"{}\": not configured on this cluster", families[i])), false;
+      if (!selectorless_headless && !cluster_has(families[i]))
+        return error(fmt::format("spec.ipFamilies[{}]", i),
+                     fmt::format("\"{}\": not configured on this cluster", families[i])),
+               false;
     const bool dual_cluster = allocator_.ranges_.cidrs.size() > 1;
     if (policy == "RequireDualStack" && !dual_cluster && !selectorless_headless)
-      return error("spec.ipFamilyPolicy", "\"RequireDualStack\": this cluster is not configured for dual-stack services"), false;
-    if (policy != "SingleStack" && families.size() == 1 && (dual_cluster || (selectorless_headless && policy == "RequireDualStack")))
+      return error("spec.ipFamilyPolicy",
+                   "\"RequireDualStack\": this cluster is not configured for dual-stack services"),
+             false;
+    if (policy != "SingleStack" && families.size() == 1 &&
+        (dual_cluster || (selectorless_headless && policy == "RequireDualStack")))
       families.push_back(families.front() == "IPv4" ? "IPv6" : "IPv4");
     spec_["ipFamilyPolicy"] = policy;
     spec_["ipFamilies"] = to_array(families);
@@ -236,13 +269,16 @@ class ServiceAllocator::Filling {
     const Texts families = texts_at(service_, "spec.ipFamilies");
     Texts ips = texts_at(service_, "spec.clusterIPs");
     for (size_t i = 0; i < families.size(); ++i) {
-      const auto cidr = std::ranges::find_if(allocator_.ranges_.cidrs, [&](const net::Prefix& c) { return family_of(c) == families[i]; });
+      const auto cidr = std::ranges::find_if(allocator_.ranges_.cidrs,
+                                             [&](const net::Prefix& c) { return family_of(c) == families[i]; });
       if (i < ips.size()) {
         check_address(ips, i, *cidr);
         continue;
       }
       const auto address = allocator_.free_address(*cidr);
-      if (!address) return error("spec.clusterIPs", fmt::format("{}: failed to allocate a serviceIP: range is full", quoted_list(ips)));
+      if (!address)
+        return error("spec.clusterIPs",
+                     fmt::format("{}: failed to allocate a serviceIP: range is full", quoted_list(ips)));
       ips.push_back(address->str());
     }
     spec_["clusterIPs"] = to_array(ips);
@@ -253,15 +289,19 @@ class ServiceAllocator::Filling {
     const auto address = net::IpAddress::parse(ips[i]);
     if (!address) return;  // said by decide_families
     if (!cidr.contains(*address))
-      return error("spec.clusterIPs", fmt::format("{}: failed to allocate IP {}: the provided IP ({}) is not in the valid range. The range of valid IPs is {}", quoted_list(ips), ips[i], ips[i], cidr.str()));
+      return error("spec.clusterIPs", fmt::format("{}: failed to allocate IP {}: the provided IP ({}) is not in the "
+                                                  "valid range. The range of valid IPs is {}",
+                                                  quoted_list(ips), ips[i], ips[i], cidr.str()));
     const auto owner = allocator_.addresses_.find(*address);
     if (owner != allocator_.addresses_.end() && owner->second != key_)
-      error("spec.clusterIPs", fmt::format("{}: failed to allocate IP {}: provided IP is already allocated", quoted_list(ips), ips[i]));
+      error("spec.clusterIPs",
+            fmt::format("{}: failed to allocate IP {}: provided IP is already allocated", quoted_list(ips), ips[i]));
   }
 
   void allocate_node_ports() {
     if (!wants_node_ports(service_)) return drop_node_ports();
-    const bool allocate = service_type(service_) == "NodePort" || flag_at(service_, "spec.allocateLoadBalancerNodePorts", true);
+    const bool allocate =
+        service_type(service_) == "NodePort" || flag_at(service_, "spec.allocateLoadBalancerNodePorts", true);
     std::set<uint16_t> taken;
     std::map<int64_t, std::set<std::string>> asked;  // node port -> protocols in this Service
     each_port(service_, [&](json::object& port, size_t i) {
@@ -269,7 +309,8 @@ class ServiceAllocator::Filling {
       if (number == 0) return;
       check_node_port(number, fmt::format("spec.ports[{}].nodePort", i));
       if (!asked[number].insert(protocol_of(port)).second)
-        errors_.push_back(field_error("Duplicate", fmt::format("spec.ports[{}].nodePort", i), fmt::format("Duplicate value: {}", number)));
+        errors_.push_back(field_error("Duplicate", fmt::format("spec.ports[{}].nodePort", i),
+                                      fmt::format("Duplicate value: {}", number)));
       taken.insert(static_cast<uint16_t>(number));
     });
     if (!allocate || !errors_.empty()) return;
@@ -287,7 +328,8 @@ class ServiceAllocator::Filling {
         return;
       }
       const auto free = allocator_.free_port(taken);
-      if (!free) return error(fmt::format("spec.ports[{}].nodePort", i), "0: failed to allocate a nodePort: range is full");
+      if (!free)
+        return error(fmt::format("spec.ports[{}].nodePort", i), "0: failed to allocate a nodePort: range is full");
       taken.insert(*free);
       shared = *free;
       protocols.insert(protocol_of(port));
@@ -298,9 +340,12 @@ class ServiceAllocator::Filling {
   void check_node_port(int64_t number, std::string path) {
     const Ranges& ranges = allocator_.ranges_;
     if (number < ranges.first_node_port || number > ranges.last_node_port)
-      return error(std::move(path), fmt::format("{}: provided port is not in the valid range. The range of valid ports is {}-{}", number, ranges.first_node_port, ranges.last_node_port));
+      return error(std::move(path),
+                   fmt::format("{}: provided port is not in the valid range. The range of valid ports is {}-{}", number,
+                               ranges.first_node_port, ranges.last_node_port));
     const auto owner = allocator_.ports_.find(static_cast<uint16_t>(number));
-    if (owner != allocator_.ports_.end() && owner->second != key_) error(std::move(path), fmt::format("{}: provided port is already allocated", number));
+    if (owner != allocator_.ports_.end() && owner->second != key_)
+      error(std::move(path), fmt::format("{}: provided port is already allocated", number));
   }
 
   // What the server gave under another type goes with the type; what the user asks for anew is left for validation.
@@ -313,10 +358,13 @@ class ServiceAllocator::Filling {
     each_port(service_, [&](json::object& port, size_t) {
       if (before.contains(number_at(port, "nodePort"))) port.erase("nodePort");
     });
-    if (service_type(service_) == "ClusterIP" && wants_node_ports(*old_) && text_at(service_, "spec.externalTrafficPolicy") == text_at(*old_, "spec.externalTrafficPolicy") &&
+    if (service_type(service_) == "ClusterIP" && wants_node_ports(*old_) &&
+        text_at(service_, "spec.externalTrafficPolicy") == text_at(*old_, "spec.externalTrafficPolicy") &&
         !has_entries(service_, "spec.externalIPs"))
       spec_.erase("externalTrafficPolicy");
-    if (flag_at(service_, "spec.allocateLoadBalancerNodePorts", true) == flag_at(*old_, "spec.allocateLoadBalancerNodePorts", true)) spec_.erase("allocateLoadBalancerNodePorts");
+    if (flag_at(service_, "spec.allocateLoadBalancerNodePorts", true) ==
+        flag_at(*old_, "spec.allocateLoadBalancerNodePorts", true))
+      spec_.erase("allocateLoadBalancerNodePorts");
   }
 
   // SVC-A8
@@ -328,11 +376,13 @@ class ServiceAllocator::Filling {
     }
     if (old_ && wants_health_port(*old_)) {
       const int64_t was = number_at(*old_, "spec.healthCheckNodePort");
-      if (was != 0 && given != was) return error("spec.healthCheckNodePort", fmt::format("{}: field is immutable", given));
+      if (was != 0 && given != was)
+        return error("spec.healthCheckNodePort", fmt::format("{}: field is immutable", given));
     }
     if (given != 0) return check_node_port(given, "spec.healthCheckNodePort");
     std::set<uint16_t> taken;
-    each_port(service_, [&](json::object& port, size_t) { taken.insert(static_cast<uint16_t>(number_at(port, "nodePort"))); });
+    each_port(service_,
+              [&](json::object& port, size_t) { taken.insert(static_cast<uint16_t>(number_at(port, "nodePort"))); });
     const auto free = allocator_.free_port(taken);
     if (!free) return error("spec.healthCheckNodePort", "0: failed to allocate a nodePort: range is full");
     spec_["healthCheckNodePort"] = int64_t{*free};
@@ -346,7 +396,9 @@ class ServiceAllocator::Filling {
   std::vector<k8s::FieldError> errors_;
 };
 
-std::vector<k8s::FieldError> ServiceAllocator::allocate(json::object& service, const json::object* old) const { return Filling(*this, service, old).run(); }
+std::vector<k8s::FieldError> ServiceAllocator::allocate(json::object& service, const json::object* old) const {
+  return Filling(*this, service, old).run();
+}
 
 void ServiceAllocator::observe(const json::object& service) {
   const k8s::NamespacedName key = key_of(service);
@@ -365,9 +417,11 @@ void ServiceAllocator::forget(const json::object& service) {
   const k8s::NamespacedName key = key_of(service);
   for (const std::string& text : texts_at(service, "spec.clusterIPs"))
     if (auto address = net::IpAddress::parse(text))
-      if (auto owner = addresses_.find(*address); owner != addresses_.end() && owner->second == key) addresses_.erase(owner);
+      if (auto owner = addresses_.find(*address); owner != addresses_.end() && owner->second == key)
+        addresses_.erase(owner);
   const auto give_back = [&](int64_t port) {
-    if (auto owner = ports_.find(static_cast<uint16_t>(port)); owner != ports_.end() && owner->second == key) ports_.erase(owner);
+    if (auto owner = ports_.find(static_cast<uint16_t>(port)); owner != ports_.end() && owner->second == key)
+      ports_.erase(owner);
   };
   if (const json::array* ports = array_at(service, "spec.ports"))
     for (const json::value& value : *ports)

@@ -13,8 +13,8 @@
 
 namespace carrick::apiserver {
 
-// Which ClusterIPs and node ports are taken, and what a Service gets (SVC-A3..A9). observe() and forget() follow what is
-// stored; allocate() only fills the document: a write that fails afterwards has taken nothing.
+// Which ClusterIPs and node ports are taken, and what a Service gets (SVC-A3..A9). observe() and forget() follow what
+// is stored; allocate() only fills the document: a write that fails afterwards has taken nothing.
 class ServiceAllocator {
  public:
   struct Ranges {
@@ -24,8 +24,8 @@ class ServiceAllocator {
   // `random(n)` gives a number below n.
   ServiceAllocator(Ranges ranges, std::function<uint64_t(uint64_t)> random);
 
-  // Fills ipFamilyPolicy, ipFamilies, clusterIP(s), nodePorts and healthCheckNodePort of a defaulted Service; `old` is the
-  // stored one on update, else null. Errors are findings for a 422.
+  // Fills ipFamilyPolicy, ipFamilies, clusterIP(s), nodePorts and healthCheckNodePort of a defaulted Service; `old` is
+  // the stored one on update, else null. Errors are findings for a 422.
   std::vector<k8s::FieldError> allocate(k8s::json::object& service, const k8s::json::object* old) const;
 
   void observe(const k8s::json::object& service);

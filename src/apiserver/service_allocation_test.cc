@@ -25,7 +25,8 @@ class Allocation : public testing::Test {
     allocator.observe(document);
     return document;
   }
-  static std::string error(const ServiceAllocator& allocator, json::object document, const json::object* old = nullptr) {
+  static std::string error(const ServiceAllocator& allocator, json::object document,
+                           const json::object* old = nullptr) {
     const auto errors = allocator.allocate(document, old);
     return errors.empty() ? "" : errors[0].str();
   }
@@ -56,9 +57,12 @@ TEST_F(Allocation, RequestedAddress) {
   const json::object mine = stored(allocator, service("a", R"({"clusterIP":"10.96.0.10"})"));
   EXPECT_EQ(at(mine, "spec.clusterIPs"), R"(["10.96.0.10"])");
   EXPECT_EQ(at(mine, "spec.ipFamilies"), R"(["IPv4"])");
-  EXPECT_THAT(error(allocator, service("b", R"({"clusterIP":"10.96.0.10"})")), testing::HasSubstr("provided IP is already allocated"));
-  EXPECT_THAT(error(allocator, service("b", R"({"clusterIP":"10.97.0.1"})")), testing::HasSubstr("not in the valid range"));
-  EXPECT_THAT(error(allocator, service("b", R"({"clusterIP":"2001:db8:96::1"})")), testing::HasSubstr("not configured on this cluster"));
+  EXPECT_THAT(error(allocator, service("b", R"({"clusterIP":"10.96.0.10"})")),
+              testing::HasSubstr("provided IP is already allocated"));
+  EXPECT_THAT(error(allocator, service("b", R"({"clusterIP":"10.97.0.1"})")),
+              testing::HasSubstr("not in the valid range"));
+  EXPECT_THAT(error(allocator, service("b", R"({"clusterIP":"2001:db8:96::1"})")),
+              testing::HasSubstr("not configured on this cluster"));
   allocator.forget(mine);
   EXPECT_EQ(error(allocator, service("b", R"({"clusterIP":"10.96.0.10"})")), "");
 }
@@ -73,8 +77,10 @@ TEST_F(Allocation, Families) {  // SVC-A7
            {"{}", R"("SingleStack")", R"(["IPv4"])", 1},
            {R"({"ipFamilies":["IPv6"]})", R"("SingleStack")", R"(["IPv6"])", 1},
            {R"({"ipFamilyPolicy":"PreferDualStack"})", R"("PreferDualStack")", R"(["IPv4","IPv6"])", 2},
-           {R"({"ipFamilyPolicy":"RequireDualStack","ipFamilies":["IPv6"]})", R"("RequireDualStack")", R"(["IPv6","IPv4"])", 2},
-           {R"({"ipFamilyPolicy":"RequireDualStack","ipFamilies":["IPv6","IPv4"]})", R"("RequireDualStack")", R"(["IPv6","IPv4"])", 2},
+           {R"({"ipFamilyPolicy":"RequireDualStack","ipFamilies":["IPv6"]})", R"("RequireDualStack")",
+            R"(["IPv6","IPv4"])", 2},
+           {R"({"ipFamilyPolicy":"RequireDualStack","ipFamilies":["IPv6","IPv4"]})", R"("RequireDualStack")",
+            R"(["IPv6","IPv4"])", 2},
            {R"({"clusterIP":"None","selector":{"a":"b"}})", R"("SingleStack")", R"(["IPv4"])", 1},
            {R"({"clusterIP":"None"})", R"("RequireDualStack")", R"(["IPv4","IPv6"])", 1}}) {
     json::object document = service("s", c.spec);
@@ -83,12 +89,14 @@ TEST_F(Allocation, Families) {  // SVC-A7
     EXPECT_EQ(at(document, "spec.ipFamilies"), c.families) << c.spec;
     EXPECT_EQ(array_at(document, "spec.clusterIPs")->size(), c.addresses) << c.spec;
   }
-  EXPECT_THAT(error(dual, service("s", R"({"ipFamilyPolicy":"SingleStack","ipFamilies":["IPv4","IPv6"]})")), testing::HasSubstr("must be RequireDualStack or PreferDualStack"));
+  EXPECT_THAT(error(dual, service("s", R"({"ipFamilyPolicy":"SingleStack","ipFamilies":["IPv4","IPv6"]})")),
+              testing::HasSubstr("must be RequireDualStack or PreferDualStack"));
   auto single = make({"10.96.0.0/16"});
   json::object preferring = service("s", R"({"ipFamilyPolicy":"PreferDualStack"})");
   EXPECT_THAT(single.allocate(preferring, nullptr), testing::IsEmpty());
   EXPECT_EQ(at(preferring, "spec.ipFamilies"), R"(["IPv4"])");
-  EXPECT_THAT(error(single, service("s", R"({"ipFamilyPolicy":"RequireDualStack"})")), testing::HasSubstr("not configured for dual-stack"));
+  EXPECT_THAT(error(single, service("s", R"({"ipFamilyPolicy":"RequireDualStack"})")),
+              testing::HasSubstr("not configured for dual-stack"));
 }
 
 TEST_F(Allocation, SecondFamilyComesAndGoesThePrimaryStays) {
@@ -108,13 +116,24 @@ TEST_F(Allocation, SecondFamilyComesAndGoesThePrimaryStays) {
 
 TEST_F(Allocation, NodePorts) {
   auto allocator = make({"10.96.0.0/16"});
-  const json::object a = stored(allocator, service("a", R"({"type":"NodePort","ports":[{"port":53,"protocol":"TCP"},{"port":53,"protocol":"UDP"},{"port":80}]})"));
+  const json::object a = stored(
+      allocator,
+      service(
+          "a",
+          R"({"type":"NodePort","ports":[{"port":53,"protocol":"TCP"},{"port":53,"protocol":"UDP"},{"port":80}]})"));
   // The dynamic band begins 86 ports up; TCP and UDP of one port share a number.
-  EXPECT_EQ(at(a, "spec.ports"), R"([{"port":53,"protocol":"TCP","nodePort":30086},{"port":53,"protocol":"UDP","nodePort":30086},{"port":80,"nodePort":30087}])");
-  EXPECT_THAT(error(allocator, service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":30086}]})")), testing::ContainsRegex("30086.*port is already allocated"));
-  EXPECT_THAT(error(allocator, service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":80}]})")), testing::ContainsRegex("80.*port is not in the valid range"));
+  EXPECT_EQ(
+      at(a, "spec.ports"),
+      R"([{"port":53,"protocol":"TCP","nodePort":30086},{"port":53,"protocol":"UDP","nodePort":30086},{"port":80,"nodePort":30087}])");
+  EXPECT_THAT(error(allocator, service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":30086}]})")),
+              testing::ContainsRegex("30086.*port is already allocated"));
+  EXPECT_THAT(error(allocator, service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":80}]})")),
+              testing::ContainsRegex("80.*port is not in the valid range"));
   EXPECT_EQ(error(allocator, service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":30001}]})")), "");
-  EXPECT_THAT(error(allocator, service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":30001},{"port":2,"nodePort":30001}]})")), testing::HasSubstr("Duplicate"));
+  EXPECT_THAT(
+      error(allocator,
+            service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":30001},{"port":2,"nodePort":30001}]})")),
+      testing::HasSubstr("Duplicate"));
   allocator.forget(a);
   EXPECT_EQ(error(allocator, service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":30086}]})")), "");
 }
@@ -122,9 +141,11 @@ TEST_F(Allocation, NodePorts) {
 TEST_F(Allocation, AReplacementWithoutWhatTheServerGaveKeepsIt) {
   auto allocator = make({"10.96.0.0/16"});
   const json::object old = stored(allocator, service("s", R"({"type":"NodePort","ports":[{"port":80}]})"));
-  const json::object replaced = stored(allocator, service("s", R"({"type":"NodePort","ports":[{"port":80},{"port":81}]})"), &old);
+  const json::object replaced =
+      stored(allocator, service("s", R"({"type":"NodePort","ports":[{"port":80},{"port":81}]})"), &old);
   EXPECT_EQ(at(replaced, "spec.clusterIP"), at(old, "spec.clusterIP"));
-  EXPECT_EQ(json::serialize(array_at(replaced, "spec.ports")->at(0).at("nodePort")), json::serialize(array_at(old, "spec.ports")->at(0).at("nodePort")));
+  EXPECT_EQ(json::serialize(array_at(replaced, "spec.ports")->at(0).at("nodePort")),
+            json::serialize(array_at(old, "spec.ports")->at(0).at("nodePort")));
 }
 
 TEST_F(Allocation, TypeChanges) {  // SVC-A5
@@ -138,7 +159,8 @@ TEST_F(Allocation, TypeChanges) {  // SVC-A5
   wish = node_port;
   child_object(wish, "spec")["type"] = "ExternalName";
   const json::object external = stored(allocator, wish, &node_port);
-  for (const char* path : {"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"}) EXPECT_EQ(at(external, path), "absent") << path;
+  for (const char* path : {"spec.clusterIP", "spec.clusterIPs", "spec.ipFamilies", "spec.ipFamilyPolicy"})
+    EXPECT_EQ(at(external, path), "absent") << path;
   EXPECT_EQ(at(external, "spec.ports"), R"([{"port":80}])");
   wish = external;
   child_object(wish, "spec")["type"] = "NodePort";
@@ -147,7 +169,8 @@ TEST_F(Allocation, TypeChanges) {  // SVC-A5
 
 TEST_F(Allocation, HealthPortOnlyForLocalLoadBalancers) {  // SVC-A8
   auto allocator = make({"10.96.0.0/16"});
-  const json::object local = stored(allocator, service("s", R"({"type":"LoadBalancer","externalTrafficPolicy":"Local","ports":[{"port":80}]})"));
+  const json::object local = stored(
+      allocator, service("s", R"({"type":"LoadBalancer","externalTrafficPolicy":"Local","ports":[{"port":80}]})"));
   EXPECT_EQ(at(local, "spec.healthCheckNodePort"), "30087");
   json::object wish = local;
   child_object(wish, "spec")["externalTrafficPolicy"] = "Cluster";
@@ -159,7 +182,9 @@ TEST_F(Allocation, HealthPortOnlyForLocalLoadBalancers) {  // SVC-A8
 
 TEST_F(Allocation, LoadBalancerWithoutNodePorts) {  // SVC-A9
   auto allocator = make({"10.96.0.0/16"});
-  const json::object none = stored(allocator, service("s", R"({"type":"LoadBalancer","allocateLoadBalancerNodePorts":false,"ports":[{"port":80}]})"));
+  const json::object none =
+      stored(allocator,
+             service("s", R"({"type":"LoadBalancer","allocateLoadBalancerNodePorts":false,"ports":[{"port":80}]})"));
   EXPECT_EQ(at(none, "spec.ports"), R"([{"port":80}])");
   json::object wish = none;
   child_object(wish, "spec")["allocateLoadBalancerNodePorts"] = true;

@@ -17,7 +17,10 @@ namespace json = k8s::json;
 class PretendCluster {
  public:
   PretendCluster(boost::asio::io_context& context, ApiServer& server, const Options& options)
-      : context_(context), cluster_(server.cluster()), kubelet_(cluster_), controllers_(cluster_, controller_options(server, options)) {}
+      : context_(context),
+        cluster_(server.cluster()),
+        kubelet_(cluster_),
+        controllers_(cluster_, controller_options(server, options)) {}
 
   Result<void> start(int nodes) {
     for (int i = 1; i <= nodes; ++i) TRY_VOID(add_node(i));
@@ -59,9 +62,18 @@ class PretendCluster {
     json::array addresses, conditions;
     addresses.push_back(json::object{{"type", "InternalIP"}, {"address", address}});
     addresses.push_back(json::object{{"type", "Hostname"}, {"address", name}});
-    conditions.push_back(json::object{{"type", "Ready"}, {"status", "True"}, {"reason", "KubeletReady"}, {"message", "pretended"}, {"lastTransitionTime", "2026-01-01T00:00:00Z"}});
-    json::object status{{"addresses", std::move(addresses)}, {"conditions", std::move(conditions)}, {"nodeInfo", json::object{{"kubeletVersion", "v1.33.0+carrick"}}}};
-    json::object metadata{{"name", name}, {"labels", json::object{{"kubernetes.io/hostname", name}, {"kubernetes.io/os", "linux"}, {"kubernetes.io/arch", "amd64"}}}};
+    conditions.push_back(json::object{{"type", "Ready"},
+                                      {"status", "True"},
+                                      {"reason", "KubeletReady"},
+                                      {"message", "pretended"},
+                                      {"lastTransitionTime", "2026-01-01T00:00:00Z"}});
+    json::object status{{"addresses", std::move(addresses)},
+                        {"conditions", std::move(conditions)},
+                        {"nodeInfo", json::object{{"kubeletVersion", "v1.33.0+carrick"}}}};
+    json::object metadata{{"name", name},
+                          {"labels", json::object{{"kubernetes.io/hostname", name},
+                                                  {"kubernetes.io/os", "linux"},
+                                                  {"kubernetes.io/arch", "amd64"}}}};
     TRY_VOID(cluster_.create(nodes, json::object{{"metadata", std::move(metadata)}, {"status", std::move(status)}}));
     return {};
   }

@@ -15,8 +15,8 @@ struct StatusCause {
 };
 
 // The API's `Status` failure: what a client sees, in the words of the API. It is a wire value with more in it than
-// carrick::Error (code, reason, causes by field), so the room hands it around as it is and turns it into an Error only at
-// the door to the controllers.
+// carrick::Error (code, reason, causes by field), so the room hands it around as it is and turns it into an Error only
+// at the door to the controllers.
 struct Status {
   int code = 500;
   std::string reason = "InternalError";

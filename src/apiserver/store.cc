@@ -12,7 +12,9 @@ using Type = controllers::ObjectEvent::Type;
 
 std::string storage_name(const k8s::ResourceType& type) { return type.group + "/" + type.version + "/" + type.plural; }
 
-void set_revision(k8s::json::object& document, uint64_t revision) { metadata_of(document)["resourceVersion"] = std::to_string(revision); }
+void set_revision(k8s::json::object& document, uint64_t revision) {
+  metadata_of(document)["resourceVersion"] = std::to_string(revision);
+}
 }  // namespace
 
 Record make_record(k8s::json::object document, uint64_t revision) {
@@ -43,7 +45,9 @@ Result<void> Store::load() {
     }
     boost::system::error_code error;
     k8s::json::value value = k8s::json::parse(text, error);
-    if (error || !value.is_object()) return fail(ErrorKind::kInvalid, "the object database holds a broken object of {}: {}", resource, error.message());
+    if (error || !value.is_object())
+      return fail(ErrorKind::kInvalid, "the object database holds a broken object of {}: {}", resource,
+                  error.message());
     k8s::json::object& document = value.get_object();
     const uint64_t revision = revision_of(document);
     const k8s::NamespacedName key = key_of(document);
@@ -78,8 +82,10 @@ std::optional<Store::Objects> Store::objects_at(const k8s::ResourceType& type, u
   for (auto event = log_.rbegin(); event != log_.rend() && (*event)->object->revision > revision; ++event) {
     if ((*event)->resource != &type) continue;
     const k8s::NamespacedName key = key_of((*event)->object->document);
-    if ((*event)->type == Type::kAdded) at.erase(key);
-    else at[key] = (*event)->previous;
+    if ((*event)->type == Type::kAdded)
+      at.erase(key);
+    else
+      at[key] = (*event)->previous;
   }
   return at;
 }
@@ -142,7 +148,9 @@ void Store::limit_log(size_t events, size_t bytes) {
 
 std::optional<std::vector<std::shared_ptr<const StoreEvent>>> Store::events_after(uint64_t after) const {
   if (after < forgotten_) return std::nullopt;
-  const auto first = std::upper_bound(log_.begin(), log_.end(), after, [](uint64_t revision, const auto& event) { return revision < event->object->revision; });
+  const auto first = std::upper_bound(log_.begin(), log_.end(), after, [](uint64_t revision, const auto& event) {
+    return revision < event->object->revision;
+  });
   return std::vector(first, log_.end());
 }
 

@@ -16,7 +16,8 @@
 
 namespace carrick::apiserver {
 
-// An object at one revision, with its JSON text: made once at the write, shared by the database, lists and every watcher.
+// An object at one revision, with its JSON text: made once at the write, shared by the database, lists and every
+// watcher.
 struct StoredObject {
   k8s::json::object document;
   std::string bytes;
@@ -39,8 +40,8 @@ struct StoreEvent {
   mutable std::array<std::weak_ptr<const std::string>, 3> lines;
 };
 
-// All objects, one revision counter, and the newest changes. Single-threaded. Writes go to the journal first, then to memory,
-// then to the subscribers in order of subscription: a refused write changed nothing.
+// All objects, one revision counter, and the newest changes. Single-threaded. Writes go to the journal first, then to
+// memory, then to the subscribers in order of subscription: a refused write changed nothing.
 class Store {
  public:
   using Objects = std::map<k8s::NamespacedName, Record>;

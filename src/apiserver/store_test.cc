@@ -16,10 +16,14 @@ namespace {
 const k8s::ResourceType& config_maps() { return *k8s::find_by_kind("v1", "ConfigMap"); }
 
 json::object config_map(const std::string& name, const std::string& value) {
-  return {{"kind", "ConfigMap"}, {"metadata", json::object{{"namespace", "ns"}, {"name", name}}}, {"data", json::object{{"v", value}}}};
+  return {{"kind", "ConfigMap"},
+          {"metadata", json::object{{"namespace", "ns"}, {"name", name}}},
+          {"data", json::object{{"v", value}}}};
 }
 
-Result<Record> put(Store& store, const std::string& name, const std::string& value) { return store.put(config_maps(), {"ns", name}, config_map(name, value)); }
+Result<Record> put(Store& store, const std::string& name, const std::string& value) {
+  return store.put(config_maps(), {"ns", name}, config_map(name, value));
+}
 
 class StoreTest : public testing::Test {
  protected:
@@ -93,7 +97,8 @@ TEST_F(StoreTest, ASecondServerOnOneDatabaseIsRefused) {
 }
 
 TEST_F(StoreTest, AFullDiskRefusesTheWriteAndChangesNothing) {
-  if (::mount("tmpfs", directory_.c_str(), "tmpfs", 0, "size=256k") != 0) GTEST_SKIP() << "cannot mount a tmpfs: needs root";
+  if (::mount("tmpfs", directory_.c_str(), "tmpfs", 0, "size=256k") != 0)
+    GTEST_SKIP() << "cannot mount a tmpfs: needs root";
   struct Unmount {
     std::string at;
     ~Unmount() { ::umount2(at.c_str(), MNT_DETACH); }

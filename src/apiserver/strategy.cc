@@ -6,7 +6,9 @@ namespace carrick::apiserver {
 namespace {
 
 // True when every one of cpu and memory that `quantities` may name is there.
-bool complete(const json::object* quantities) { return quantities && quantities->contains("cpu") && quantities->contains("memory"); }
+bool complete(const json::object* quantities) {
+  return quantities && quantities->contains("cpu") && quantities->contains("memory");
+}
 
 struct Demand {
   bool any = false, guaranteed = true;
@@ -19,10 +21,12 @@ void add_demand(const json::array* containers, Demand& demand) {
     const json::object* limits = object_at(*container, "resources.limits");
     const json::object* requests = object_at(*container, "resources.requests");
     if ((limits && !limits->empty()) || (requests && !requests->empty())) demand.any = true;
-    if (!complete(limits)) demand.guaranteed = false;
+    if (!complete(limits))
+      demand.guaranteed = false;
     else if (requests)
       for (std::string_view name : {"cpu", "memory"})
-        if (const json::value* request = requests->if_contains(name); request && *request != limits->at(name)) demand.guaranteed = false;
+        if (const json::value* request = requests->if_contains(name); request && *request != limits->at(name))
+          demand.guaranteed = false;
   }
 }
 

@@ -39,7 +39,11 @@ std::string age(const json::object& document, std::string_view path, int64_t now
 json::array column_definitions(const Printer& printer) {
   json::array out;
   for (const Column& column : printer.columns)
-    out.push_back(json::object{{"name", column.name}, {"type", column.type}, {"format", column.format}, {"description", column.name}, {"priority", column.priority}});
+    out.push_back(json::object{{"name", column.name},
+                               {"type", column.type},
+                               {"format", column.format},
+                               {"description", column.name},
+                               {"priority", column.priority}});
   return out;
 }
 
@@ -55,7 +59,11 @@ json::object table_row(const Printer& printer, const json::object& document, Row
 }
 
 json::object make_table(std::string_view version, json::object list_metadata, json::value columns, json::array rows) {
-  return {{"kind", "Table"}, {"apiVersion", "meta.k8s.io/" + std::string(version)}, {"metadata", std::move(list_metadata)}, {"columnDefinitions", std::move(columns)}, {"rows", std::move(rows)}};
+  return {{"kind", "Table"},
+          {"apiVersion", "meta.k8s.io/" + std::string(version)},
+          {"metadata", std::move(list_metadata)},
+          {"columnDefinitions", std::move(columns)},
+          {"rows", std::move(rows)}};
 }
 
 }  // namespace carrick::apiserver

@@ -7,7 +7,9 @@ namespace carrick::apiserver::printers {
 namespace {
 
 std::string name(const json::object& document) { return std::string(text_at(document, "metadata.name")); }
-std::string created(const json::object& document, int64_t now) { return age(document, "metadata.creationTimestamp", now); }
+std::string created(const json::object& document, int64_t now) {
+  return age(document, "metadata.creationTimestamp", now);
+}
 
 template <class Visit>
 void each(const json::object& document, std::string_view path, Visit visit) {
@@ -49,12 +51,16 @@ std::string service_ports(const json::object& d) {
   std::vector<std::string> parts;
   each(d, "spec.ports", [&](const json::object& port) {
     const int64_t node_port = number_at(port, "nodePort");
-    parts.push_back(node_port ? fmt::format("{}:{}/{}", number_at(port, "port"), node_port, text_at(port, "protocol")) : fmt::format("{}/{}", number_at(port, "port"), text_at(port, "protocol")));
+    parts.push_back(node_port ? fmt::format("{}:{}/{}", number_at(port, "port"), node_port, text_at(port, "protocol"))
+                              : fmt::format("{}/{}", number_at(port, "port"), text_at(port, "protocol")));
   });
   return or_none(limited(parts, parts.size()));
 }
 
-std::string join_host_port(std::string_view address, int64_t port) { return address.find(':') != std::string_view::npos ? fmt::format("[{}]:{}", address, port) : fmt::format("{}:{}", address, port); }
+std::string join_host_port(std::string_view address, int64_t port) {
+  return address.find(':') != std::string_view::npos ? fmt::format("[{}]:{}", address, port)
+                                                     : fmt::format("{}:{}", address, port);
+}
 
 std::string endpoint_addresses(const json::object& d) {
   std::vector<std::string> parts;
@@ -72,38 +78,52 @@ std::string endpoint_addresses(const json::object& d) {
 }  // namespace
 
 json::array service(const json::object& d, int64_t now) {
-  return {name(d), text_at(d, "spec.type"), or_none(std::string(text_at(d, "spec.clusterIP"))), external_ip(d), service_ports(d), created(d, now), or_none(label_map(object_at(d, "spec.selector")))};
+  return {name(d),          text_at(d, "spec.type"), or_none(std::string(text_at(d, "spec.clusterIP"))), external_ip(d),
+          service_ports(d), created(d, now),         or_none(label_map(object_at(d, "spec.selector")))};
 }
 
 json::array endpoints(const json::object& d, int64_t now) { return {name(d), endpoint_addresses(d), created(d, now)}; }
 
 json::array endpoint_slice(const json::object& d, int64_t now) {
   std::vector<std::string> ports, addresses;
-  each(d, "ports", [&](const json::object& port) { ports.push_back(field(port, "port") ? std::to_string(number_at(port, "port")) : "*"); });
+  each(d, "ports", [&](const json::object& port) {
+    ports.push_back(field(port, "port") ? std::to_string(number_at(port, "port")) : "*");
+  });
   each(d, "endpoints", [&](const json::object& endpoint) {
     for (std::string& address : texts(endpoint, "addresses")) addresses.push_back(std::move(address));
   });
-  const auto shown = [](const std::vector<std::string>& parts) { return parts.empty() ? std::string("<unset>") : limited(parts, 3); };
+  const auto shown = [](const std::vector<std::string>& parts) {
+    return parts.empty() ? std::string("<unset>") : limited(parts, 3);
+  };
   return {name(d), text_at(d, "addressType"), shown(ports), shown(addresses), created(d, now)};
 }
 
-json::array network_policy(const json::object& d, int64_t now) { return {name(d), label_selector(object_at(d, "spec.podSelector")), created(d, now)}; }
+json::array network_policy(const json::object& d, int64_t now) {
+  return {name(d), label_selector(object_at(d, "spec.podSelector")), created(d, now)};
+}
 
 json::array ingress(const json::object& d, int64_t now) {
   std::vector<std::string> hosts;
   each(d, "spec.rules", [&](const json::object& rule) {
     const std::string_view host = text_at(rule, "host");
-    if (std::string text(host.empty() ? "*" : host); std::ranges::find(hosts, text) == hosts.end()) hosts.push_back(std::move(text));
+    if (std::string text(host.empty() ? "*" : host); std::ranges::find(hosts, text) == hosts.end())
+      hosts.push_back(std::move(text));
   });
   const std::string ports = has_entries(d, "spec.tls") ? "80, 443" : "80";
-  return {name(d), or_none(std::string(text_at(d, "spec.ingressClassName"))), hosts.empty() ? "*" : limited(hosts, 3), load_balancer_addresses(d), ports, created(d, now)};
+  return {name(d),
+          or_none(std::string(text_at(d, "spec.ingressClassName"))),
+          hosts.empty() ? "*" : limited(hosts, 3),
+          load_balancer_addresses(d),
+          ports,
+          created(d, now)};
 }
 
 json::array ingress_class(const json::object& d, int64_t now) {
   std::string parameters;
   if (object_at(d, "spec.parameters")) {
     parameters = text_at(d, "spec.parameters.kind");
-    if (const std::string_view group = text_at(d, "spec.parameters.apiGroup"); !group.empty()) parameters += "." + std::string(group);
+    if (const std::string_view group = text_at(d, "spec.parameters.apiGroup"); !group.empty())
+      parameters += "." + std::string(group);
     parameters += "/" + std::string(text_at(d, "spec.parameters.name"));
   }
   return {name(d), text_at(d, "spec.controller"), or_none(parameters), created(d, now)};

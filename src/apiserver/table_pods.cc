@@ -26,12 +26,14 @@ struct PodSummary {
   std::string_view last_restart;  // RFC 3339
 };
 
-// An init container that has not done its work decides the status. A sidecar (restartPolicy Always) counts as a container.
+// An init container that has not done its work decides the status. A sidecar (restartPolicy Always) counts as a
+// container.
 bool summarize_init(const json::object& pod, PodSummary& summary) {
   std::map<std::string_view, bool> sidecar;
   const json::array& specs = list_at(pod, "spec.initContainers");
   for (const json::value& value : specs)
-    if (const auto* container = value.if_object()) sidecar[text_at(*container, "name")] = text_at(*container, "restartPolicy") == "Always";
+    if (const auto* container = value.if_object())
+      sidecar[text_at(*container, "name")] = text_at(*container, "restartPolicy") == "Always";
   for (const auto& [name, always] : sidecar) summary.total += always;
   bool waiting = false;
   size_t index = 0;
@@ -43,11 +45,13 @@ bool summarize_init(const json::object& pod, PodSummary& summary) {
     if (const json::object* terminated = object_at(*container, "state.terminated")) {
       if (number_at(*terminated, "exitCode") == 0) continue;
       const std::string_view reason = text_at(*terminated, "reason");
-      summary.status = reason.empty() ? fmt::format("Init:ExitCode:{}", number_at(*terminated, "exitCode")) : fmt::format("Init:{}", reason);
+      summary.status = reason.empty() ? fmt::format("Init:ExitCode:{}", number_at(*terminated, "exitCode"))
+                                      : fmt::format("Init:{}", reason);
     } else if (sidecar[text_at(*container, "name")] && flag_at(*container, "started")) {
       summary.ready += flag_at(*container, "ready");
       continue;
-    } else if (const std::string_view reason = text_at(*container, "state.waiting.reason"); !reason.empty() && reason != "PodInitializing") {
+    } else if (const std::string_view reason = text_at(*container, "state.waiting.reason");
+               !reason.empty() && reason != "PodInitializing") {
       summary.status = fmt::format("Init:{}", reason);
     } else {
       summary.status = fmt::format("Init:{}/{}", at, specs.size());
@@ -72,15 +76,19 @@ void summarize_containers(const json::object& pod, PodSummary& summary) {
       summary.status = waiting;
     } else if (terminated) {
       const std::string_view reason = text_at(*terminated, "reason");
-      if (!reason.empty()) summary.status = reason;
-      else if (const int64_t signal = number_at(*terminated, "signal")) summary.status = fmt::format("Signal:{}", signal);
-      else summary.status = fmt::format("ExitCode:{}", number_at(*terminated, "exitCode"));
+      if (!reason.empty())
+        summary.status = reason;
+      else if (const int64_t signal = number_at(*terminated, "signal"))
+        summary.status = fmt::format("Signal:{}", signal);
+      else
+        summary.status = fmt::format("ExitCode:{}", number_at(*terminated, "exitCode"));
     } else if (flag_at(*container, "ready") && field(*container, "state.running")) {
       running = true;
       ++summary.ready;
     }
   }
-  if (summary.status == "Completed" && running) summary.status = condition_is(pod, "Ready", "True") ? "Running" : "NotReady";
+  if (summary.status == "Completed" && running)
+    summary.status = condition_is(pod, "Ready", "True") ? "Running" : "NotReady";
 }
 
 PodSummary summarize(const json::object& pod) {
@@ -90,11 +98,15 @@ PodSummary summarize(const json::object& pod) {
   const std::string_view reason = text_at(pod, "status.reason");
   if (!reason.empty()) summary.status = reason;
   for (const json::value& value : list_at(pod, "status.conditions"))
-    if (const auto* condition = value.if_object(); condition && text_at(*condition, "type") == "PodScheduled" && text_at(*condition, "reason") == "SchedulingGated") summary.status = "SchedulingGated";
+    if (const auto* condition = value.if_object(); condition && text_at(*condition, "type") == "PodScheduled" &&
+                                                   text_at(*condition, "reason") == "SchedulingGated")
+      summary.status = "SchedulingGated";
   if (!summarize_init(pod, summary) || condition_is(pod, "Initialized", "True")) summarize_containers(pod, summary);
   if (is_terminating(pod)) {
-    if (reason == "NodeLost") summary.status = "Unknown";
-    else if (const std::string_view phase = text_at(pod, "status.phase"); phase != "Failed" && phase != "Succeeded") summary.status = "Terminating";
+    if (reason == "NodeLost")
+      summary.status = "Unknown";
+    else if (const std::string_view phase = text_at(pod, "status.phase"); phase != "Failed" && phase != "Succeeded")
+      summary.status = "Terminating";
   }
   return summary;
 }
@@ -110,7 +122,8 @@ std::string readiness_gates(const json::object& pod) {
 
 std::string node_address(const json::object& document, std::string_view type) {
   for (const json::value& value : list_at(document, "status.addresses"))
-    if (const auto* address = value.if_object(); address && text_at(*address, "type") == type) return std::string(text_at(*address, "address"));
+    if (const auto* address = value.if_object(); address && text_at(*address, "type") == type)
+      return std::string(text_at(*address, "address"));
   return "<none>";
 }
 
@@ -120,8 +133,10 @@ std::string roles(const json::object& document) {
   if (const json::object* labels = object_at(document, "metadata.labels"))
     for (const auto& [key, value] : *labels) {
       const std::string_view name = key;
-      if (name.starts_with(kPrefix) && name.size() > kPrefix.size()) found.emplace_back(name.substr(kPrefix.size()));
-      else if (name == "kubernetes.io/role" && value.is_string()) found.emplace_back(value.get_string());
+      if (name.starts_with(kPrefix) && name.size() > kPrefix.size())
+        found.emplace_back(name.substr(kPrefix.size()));
+      else if (name == "kubernetes.io/role" && value.is_string())
+        found.emplace_back(value.get_string());
     }
   std::ranges::sort(found);
   return or_none(limited(found, found.size()));
@@ -134,21 +149,38 @@ std::string or_unknown(std::string_view text) { return text.empty() ? "<unknown>
 json::array pod(const json::object& d, int64_t now) {
   const PodSummary summary = summarize(d);
   std::string restarts = std::to_string(summary.restarts);
-  if (const auto last = parse_time(summary.last_restart); last && summary.restarts > 0) restarts = fmt::format("{} ({} ago)", summary.restarts, human_duration(now - *last));
+  if (const auto last = parse_time(summary.last_restart); last && summary.restarts > 0)
+    restarts = fmt::format("{} ({} ago)", summary.restarts, human_duration(now - *last));
   const json::array& ips = list_at(d, "status.podIPs");
   std::string ip(text_at(d, "status.podIP"));
   if (!ips.empty() && ips[0].is_object()) ip = text_at(ips[0].get_object(), "ip");
-  return {text_at(d, "metadata.name"), fmt::format("{}/{}", summary.ready, summary.total), summary.status, restarts, age(d, "metadata.creationTimestamp", now), or_none(ip),
-          or_none(std::string(text_at(d, "spec.nodeName"))), or_none(std::string(text_at(d, "status.nominatedNodeName"))), readiness_gates(d)};
+  return {text_at(d, "metadata.name"),
+          fmt::format("{}/{}", summary.ready, summary.total),
+          summary.status,
+          restarts,
+          age(d, "metadata.creationTimestamp", now),
+          or_none(ip),
+          or_none(std::string(text_at(d, "spec.nodeName"))),
+          or_none(std::string(text_at(d, "status.nominatedNodeName"))),
+          readiness_gates(d)};
 }
 
 json::array node(const json::object& d, int64_t now) {
   std::string status = "Unknown";
   for (const json::value& value : list_at(d, "status.conditions"))
-    if (const auto* condition = value.if_object(); condition && text_at(*condition, "type") == "Ready") status = text_at(*condition, "status") == "True" ? "Ready" : "NotReady";
+    if (const auto* condition = value.if_object(); condition && text_at(*condition, "type") == "Ready")
+      status = text_at(*condition, "status") == "True" ? "Ready" : "NotReady";
   if (flag_at(d, "spec.unschedulable")) status += ",SchedulingDisabled";
-  return {text_at(d, "metadata.name"), status, roles(d), age(d, "metadata.creationTimestamp", now), text_at(d, "status.nodeInfo.kubeletVersion"), node_address(d, "InternalIP"), node_address(d, "ExternalIP"),
-          or_unknown(text_at(d, "status.nodeInfo.osImage")), or_unknown(text_at(d, "status.nodeInfo.kernelVersion")), or_unknown(text_at(d, "status.nodeInfo.containerRuntimeVersion"))};
+  return {text_at(d, "metadata.name"),
+          status,
+          roles(d),
+          age(d, "metadata.creationTimestamp", now),
+          text_at(d, "status.nodeInfo.kubeletVersion"),
+          node_address(d, "InternalIP"),
+          node_address(d, "ExternalIP"),
+          or_unknown(text_at(d, "status.nodeInfo.osImage")),
+          or_unknown(text_at(d, "status.nodeInfo.kernelVersion")),
+          or_unknown(text_at(d, "status.nodeInfo.containerRuntimeVersion"))};
 }
 
 }  // namespace carrick::apiserver::printers

@@ -13,16 +13,28 @@ size_t entries(const json::object& document, std::string_view path) {
 }
 
 std::string name(const json::object& document) { return std::string(text_at(document, "metadata.name")); }
-std::string created(const json::object& document, int64_t now) { return age(document, "metadata.creationTimestamp", now); }
+std::string created(const json::object& document, int64_t now) {
+  return age(document, "metadata.creationTimestamp", now);
+}
 
 }  // namespace
 
 json::array plain(const json::object& d, int64_t now) { return {name(d), created(d, now)}; }
-json::array namespace_(const json::object& d, int64_t now) { return {name(d), text_at(d, "status.phase"), created(d, now)}; }
-json::array config_map(const json::object& d, int64_t now) { return {name(d), entries(d, "data") + entries(d, "binaryData"), created(d, now)}; }
-json::array secret(const json::object& d, int64_t now) { return {name(d), text_at(d, "type"), entries(d, "data"), created(d, now)}; }
-json::array service_account(const json::object& d, int64_t now) { return {name(d), entries(d, "secrets"), created(d, now)}; }
-json::array lease(const json::object& d, int64_t now) { return {name(d), text_at(d, "spec.holderIdentity"), created(d, now)}; }
+json::array namespace_(const json::object& d, int64_t now) {
+  return {name(d), text_at(d, "status.phase"), created(d, now)};
+}
+json::array config_map(const json::object& d, int64_t now) {
+  return {name(d), entries(d, "data") + entries(d, "binaryData"), created(d, now)};
+}
+json::array secret(const json::object& d, int64_t now) {
+  return {name(d), text_at(d, "type"), entries(d, "data"), created(d, now)};
+}
+json::array service_account(const json::object& d, int64_t now) {
+  return {name(d), entries(d, "secrets"), created(d, now)};
+}
+json::array lease(const json::object& d, int64_t now) {
+  return {name(d), text_at(d, "spec.holderIdentity"), created(d, now)};
+}
 
 json::array event(const json::object& d, int64_t now) {
   const int64_t count = std::max<int64_t>(number_at(d, "series.count", number_at(d, "count")), 1);
@@ -40,7 +52,16 @@ json::array event(const json::object& d, int64_t now) {
   if (const std::string_view host = text_at(d, "source.host"); !host.empty()) source += ", " + std::string(host);
   std::string kind(text_at(d, "involvedObject.kind"));
   for (char& c : kind) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return {last, text_at(d, "type"), text_at(d, "reason"), kind + "/" + std::string(text_at(d, "involvedObject.name")), text_at(d, "involvedObject.fieldPath"), source, text_at(d, "message"), first, count, name(d)};
+  return {last,
+          text_at(d, "type"),
+          text_at(d, "reason"),
+          kind + "/" + std::string(text_at(d, "involvedObject.name")),
+          text_at(d, "involvedObject.fieldPath"),
+          source,
+          text_at(d, "message"),
+          first,
+          count,
+          name(d)};
 }
 
 std::string or_none(std::string text) { return text.empty() ? "<none>" : std::move(text); }
@@ -67,10 +88,14 @@ std::string label_selector(const json::object* selector) {
         if (v.is_string()) values += (values.empty() ? "" : ",") + std::string(v.get_string());
     const std::string_view op = text_at(*term, "operator"), key = text_at(*term, "key");
     if (!out.empty()) out += ',';
-    if (op == "In") out += fmt::format("{} in ({})", key, values);
-    else if (op == "NotIn") out += fmt::format("{} notin ({})", key, values);
-    else if (op == "DoesNotExist") out += fmt::format("!{}", key);
-    else out += key;
+    if (op == "In")
+      out += fmt::format("{} in ({})", key, values);
+    else if (op == "NotIn")
+      out += fmt::format("{} notin ({})", key, values);
+    else if (op == "DoesNotExist")
+      out += fmt::format("!{}", key);
+    else
+      out += key;
   }
   return or_none(out);
 }
@@ -108,14 +133,61 @@ std::map<std::string, Printer> make_printers() {
   const auto number = [](std::string_view column_name) { return Column{column_name, "integer"}; };
   const Column containers = wide("Containers"), images = wide("Images"), selector = wide("Selector");
   return {
-      {"pods", {{kName, {"Ready"}, {"Status"}, {"Restarts"}, kAge, wide("IP"), wide("Node"), wide("Nominated Node"), wide("Readiness Gates")}, pod}},
-      {"nodes", {{kName, {"Status"}, {"Roles"}, kAge, {"Version"}, wide("Internal-IP"), wide("External-IP"), wide("OS-Image"), wide("Kernel-Version"), wide("Container-Runtime")}, node}},
-      {"deployments.apps", {{kName, {"Ready"}, number("Up-to-date"), number("Available"), kAge, containers, images, selector}, deployment}},
-      {"replicasets.apps", {{kName, number("Desired"), number("Current"), number("Ready"), kAge, containers, images, selector}, replica_set}},
+      {"pods",
+       {{kName,
+         {"Ready"},
+         {"Status"},
+         {"Restarts"},
+         kAge,
+         wide("IP"),
+         wide("Node"),
+         wide("Nominated Node"),
+         wide("Readiness Gates")},
+        pod}},
+      {"nodes",
+       {{kName,
+         {"Status"},
+         {"Roles"},
+         kAge,
+         {"Version"},
+         wide("Internal-IP"),
+         wide("External-IP"),
+         wide("OS-Image"),
+         wide("Kernel-Version"),
+         wide("Container-Runtime")},
+        node}},
+      {"deployments.apps",
+       {{kName, {"Ready"}, number("Up-to-date"), number("Available"), kAge, containers, images, selector}, deployment}},
+      {"replicasets.apps",
+       {{kName, number("Desired"), number("Current"), number("Ready"), kAge, containers, images, selector},
+        replica_set}},
       {"statefulsets.apps", {{kName, {"Ready"}, kAge, containers, images}, stateful_set}},
-      {"daemonsets.apps", {{kName, number("Desired"), number("Current"), number("Ready"), number("Up-to-date"), number("Available"), {"Node Selector"}, kAge, containers, images, selector}, daemon_set}},
+      {"daemonsets.apps",
+       {{kName,
+         number("Desired"),
+         number("Current"),
+         number("Ready"),
+         number("Up-to-date"),
+         number("Available"),
+         {"Node Selector"},
+         kAge,
+         containers,
+         images,
+         selector},
+        daemon_set}},
       {"jobs.batch", {{kName, {"Status"}, {"Completions"}, {"Duration"}, kAge, containers, images, selector}, job}},
-      {"cronjobs.batch", {{kName, {"Schedule"}, {"Timezone"}, {"Suspend"}, number("Active"), {"Last Schedule"}, kAge, containers, images, selector}, cron_job}},
+      {"cronjobs.batch",
+       {{kName,
+         {"Schedule"},
+         {"Timezone"},
+         {"Suspend"},
+         number("Active"),
+         {"Last Schedule"},
+         kAge,
+         containers,
+         images,
+         selector},
+        cron_job}},
       {"services", {{kName, {"Type"}, {"Cluster-IP"}, {"External-IP"}, {"Port(s)"}, kAge, selector}, service}},
       {"endpoints", {{kName, {"Endpoints"}, kAge}, endpoints}},
       {"endpointslices.discovery.k8s.io", {{kName, {"AddressType"}, {"Ports"}, {"Endpoints"}, kAge}, endpoint_slice}},
@@ -126,7 +198,18 @@ std::map<std::string, Printer> make_printers() {
       {"configmaps", {{kName, number("Data"), kAge}, config_map}},
       {"secrets", {{kName, {"Type"}, number("Data"), kAge}, secret}},
       {"serviceaccounts", {{kName, number("Secrets"), kAge}, service_account}},
-      {"events", {{{"Last Seen"}, {"Type"}, {"Reason"}, {"Object"}, wide("Subobject"), wide("Source"), {"Message"}, wide("First Seen"), {"Count", "integer", 1}, {"Name", "string", 1, "name"}}, event}},
+      {"events",
+       {{{"Last Seen"},
+         {"Type"},
+         {"Reason"},
+         {"Object"},
+         wide("Subobject"),
+         wide("Source"),
+         {"Message"},
+         wide("First Seen"),
+         {"Count", "integer", 1},
+         {"Name", "string", 1, "name"}},
+        event}},
       {"leases.coordination.k8s.io", {{kName, {"Holder"}, kAge}, lease}},
   };
 }

@@ -4,12 +4,15 @@ namespace carrick::apiserver::printers {
 namespace {
 
 std::string name(const json::object& document) { return std::string(text_at(document, "metadata.name")); }
-std::string created(const json::object& document, int64_t now) { return age(document, "metadata.creationTimestamp", now); }
+std::string created(const json::object& document, int64_t now) {
+  return age(document, "metadata.creationTimestamp", now);
+}
 
 bool condition_true(const json::object& document, std::string_view type) {
   const json::array* conditions = array_at(document, "status.conditions");
   for (const json::value& value : conditions ? *conditions : json::array{})
-    if (const auto* condition = value.if_object(); condition && text_at(*condition, "type") == type) return text_at(*condition, "status") == "True";
+    if (const auto* condition = value.if_object(); condition && text_at(*condition, "type") == type)
+      return text_at(*condition, "status") == "True";
   return false;
 }
 
@@ -41,36 +44,74 @@ std::string job_duration(const json::object& d, int64_t now) {
 
 json::array deployment(const json::object& d, int64_t now) {
   const auto [containers, images] = containers_and_images(d);
-  return {name(d), fmt::format("{}/{}", number_at(d, "status.readyReplicas"), number_at(d, "spec.replicas")), number_at(d, "status.updatedReplicas"), number_at(d, "status.availableReplicas"), created(d, now), containers, images,
+  return {name(d),
+          fmt::format("{}/{}", number_at(d, "status.readyReplicas"), number_at(d, "spec.replicas")),
+          number_at(d, "status.updatedReplicas"),
+          number_at(d, "status.availableReplicas"),
+          created(d, now),
+          containers,
+          images,
           label_selector(object_at(d, "spec.selector"))};
 }
 
 json::array replica_set(const json::object& d, int64_t now) {
   const auto [containers, images] = containers_and_images(d);
-  return {name(d), number_at(d, "spec.replicas"), number_at(d, "status.replicas"), number_at(d, "status.readyReplicas"), created(d, now), containers, images, label_selector(object_at(d, "spec.selector"))};
+  return {name(d),
+          number_at(d, "spec.replicas"),
+          number_at(d, "status.replicas"),
+          number_at(d, "status.readyReplicas"),
+          created(d, now),
+          containers,
+          images,
+          label_selector(object_at(d, "spec.selector"))};
 }
 
 json::array stateful_set(const json::object& d, int64_t now) {
   const auto [containers, images] = containers_and_images(d);
-  return {name(d), fmt::format("{}/{}", number_at(d, "status.readyReplicas"), number_at(d, "spec.replicas")), created(d, now), containers, images};
+  return {name(d), fmt::format("{}/{}", number_at(d, "status.readyReplicas"), number_at(d, "spec.replicas")),
+          created(d, now), containers, images};
 }
 
 json::array daemon_set(const json::object& d, int64_t now) {
   const auto [containers, images] = containers_and_images(d);
-  return {name(d), number_at(d, "status.desiredNumberScheduled"), number_at(d, "status.currentNumberScheduled"), number_at(d, "status.numberReady"), number_at(d, "status.updatedNumberScheduled"),
-          number_at(d, "status.numberAvailable"), or_none(label_map(object_at(d, "spec.template.spec.nodeSelector"))), created(d, now), containers, images, label_selector(object_at(d, "spec.selector"))};
+  return {name(d),
+          number_at(d, "status.desiredNumberScheduled"),
+          number_at(d, "status.currentNumberScheduled"),
+          number_at(d, "status.numberReady"),
+          number_at(d, "status.updatedNumberScheduled"),
+          number_at(d, "status.numberAvailable"),
+          or_none(label_map(object_at(d, "spec.template.spec.nodeSelector"))),
+          created(d, now),
+          containers,
+          images,
+          label_selector(object_at(d, "spec.selector"))};
 }
 
 json::array job(const json::object& d, int64_t now) {
   const auto [containers, images] = containers_and_images(d);
-  return {name(d), job_status(d), job_completions(d), job_duration(d, now), created(d, now), containers, images, label_selector(object_at(d, "spec.selector"))};
+  return {name(d),
+          job_status(d),
+          job_completions(d),
+          job_duration(d, now),
+          created(d, now),
+          containers,
+          images,
+          label_selector(object_at(d, "spec.selector"))};
 }
 
 json::array cron_job(const json::object& d, int64_t now) {
   const auto [containers, images] = containers_and_images(d);
   const json::array* active = array_at(d, "status.active");
   const std::string last = field(d, "status.lastScheduleTime") ? age(d, "status.lastScheduleTime", now) : "<none>";
-  return {name(d), text_at(d, "spec.schedule"), or_none(std::string(text_at(d, "spec.timeZone"))), flag_at(d, "spec.suspend") ? "True" : "False", active ? active->size() : 0, last, created(d, now), containers, images,
+  return {name(d),
+          text_at(d, "spec.schedule"),
+          or_none(std::string(text_at(d, "spec.timeZone"))),
+          flag_at(d, "spec.suspend") ? "True" : "False",
+          active ? active->size() : 0,
+          last,
+          created(d, now),
+          containers,
+          images,
           label_selector(object_at(d, "spec.jobTemplate.spec.selector"))};
 }
 

@@ -28,14 +28,18 @@ json::object partial_object(const json::object& document, std::string_view versi
 }
 
 bool Selection::matches(const json::object& document) const {
-  return (namespace_.empty() || text_at(document, "metadata.namespace") == namespace_) && labels.matches(document) && fields.matches(document);
+  return (namespace_.empty() || text_at(document, "metadata.namespace") == namespace_) && labels.matches(document) &&
+         fields.matches(document);
 }
 
-WatchStream::WatchStream(Options options, uint64_t revision) : options_(std::move(options)), initial_revision_(revision) {
+WatchStream::WatchStream(Options options, uint64_t revision)
+    : options_(std::move(options)), initial_revision_(revision) {
   if (options_.form.shape == Form::Shape::kPlain) return;
   // Made at once: the first line of a table carries its columns, and later changes must not overtake it.
-  for (const Record& record : std::exchange(options_.initial, {})) pending_.push_back(std::make_shared<const std::string>(shaped_line("ADDED", record->document)));
-  if (std::exchange(options_.mark_end_of_initial, false)) pending_.push_back(std::make_shared<const std::string>(bookmark_line(revision, true)));
+  for (const Record& record : std::exchange(options_.initial, {}))
+    pending_.push_back(std::make_shared<const std::string>(shaped_line("ADDED", record->document)));
+  if (std::exchange(options_.mark_end_of_initial, false))
+    pending_.push_back(std::make_shared<const std::string>(bookmark_line(revision, true)));
 }
 
 void WatchStream::push(Line line) {
@@ -69,9 +73,12 @@ WatchStream::Line WatchStream::plain_line(const StoreEvent& event, Type type) {
 
 std::string WatchStream::shaped_line(std::string_view type, const json::object& document) {
   switch (options_.form.shape) {
-    case Form::Shape::kPlain: return line_of(type, json::serialize(document));  // left the selection
-    case Form::Shape::kPartial: return line_of(type, json::serialize(partial_object(document, options_.form.version)));
-    case Form::Shape::kTable: break;
+    case Form::Shape::kPlain:
+      return line_of(type, json::serialize(document));  // left the selection
+    case Form::Shape::kPartial:
+      return line_of(type, json::serialize(partial_object(document, options_.form.version)));
+    case Form::Shape::kTable:
+      break;
   }
   const Printer& printer = printer_for(*options_.selection.type);
   json::array rows;
@@ -79,8 +86,10 @@ std::string WatchStream::shaped_line(std::string_view type, const json::object& 
   json::value columns;  // null after the first line, as clients expect
   if (!std::exchange(sent_columns_, true)) columns = column_definitions(printer);
   json::object metadata;
-  if (const json::value* revision = field(document, "metadata.resourceVersion")) metadata["resourceVersion"] = *revision;
-  return line_of(type, json::serialize(make_table(options_.form.version, std::move(metadata), std::move(columns), std::move(rows))));
+  if (const json::value* revision = field(document, "metadata.resourceVersion"))
+    metadata["resourceVersion"] = *revision;
+  return line_of(type, json::serialize(make_table(options_.form.version, std::move(metadata), std::move(columns),
+                                                  std::move(rows))));
 }
 
 void WatchStream::offer(const StoreEvent& event) {
@@ -106,16 +115,20 @@ std::string WatchStream::bookmark_line(uint64_t revision, bool end_of_initial) {
       json::object partial{{"kind", "PartialObjectMetadata"}, {"apiVersion", "meta.k8s.io/v1"}, {"metadata", metadata}};
       rows.push_back(json::object{{"cells", json::array()}, {"object", std::move(partial)}});
     }
-    json::object table = make_table(options_.form.version, json::object{{"resourceVersion", std::to_string(revision)}}, nullptr, std::move(rows));
+    json::object table = make_table(options_.form.version, json::object{{"resourceVersion", std::to_string(revision)}},
+                                    nullptr, std::move(rows));
     return line_of("BOOKMARK", json::serialize(table));
   }
-  json::object object{{"kind", options_.selection.type->kind}, {"apiVersion", options_.selection.type->apiVersion()}, {"metadata", std::move(metadata)}};
+  json::object object{{"kind", options_.selection.type->kind},
+                      {"apiVersion", options_.selection.type->apiVersion()},
+                      {"metadata", std::move(metadata)}};
   if (options_.form.shape == Form::Shape::kPartial) object = partial_object(object, options_.form.version);
   return line_of("BOOKMARK", json::serialize(object));
 }
 
 void WatchStream::offer_bookmark(uint64_t revision) {
-  if (options_.bookmarks && next_initial_ == options_.initial.size()) push(std::make_shared<const std::string>(bookmark_line(revision, false)));
+  if (options_.bookmarks && next_initial_ == options_.initial.size())
+    push(std::make_shared<const std::string>(bookmark_line(revision, false)));
 }
 
 std::string WatchStream::take(size_t limit) {
@@ -143,7 +156,8 @@ void WatchHub::add(const std::shared_ptr<WatchStream>& stream) { streams_[&strea
 
 size_t WatchHub::watchers() const {
   size_t count = 0;
-  for (const auto& [type, streams] : streams_) count += static_cast<size_t>(std::ranges::count_if(streams, [](const auto& stream) { return !stream.expired(); }));
+  for (const auto& [type, streams] : streams_)
+    count += static_cast<size_t>(std::ranges::count_if(streams, [](const auto& stream) { return !stream.expired(); }));
   return count;
 }
 

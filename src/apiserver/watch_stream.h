@@ -29,19 +29,19 @@ struct Selection {
   bool matches(const k8s::json::object& document) const;
 };
 
-// The lines of one watch: what is there at the start, then each change, in order. Bounded: a client that lags by more than
-// the limit gets an ERROR line with code 410 and the end. Single-threaded.
+// The lines of one watch: what is there at the start, then each change, in order. Bounded: a client that lags by more
+// than the limit gets an ERROR line with code 410 and the end. Single-threaded.
 class WatchStream {
  public:
   struct Options {
     Selection selection;
     Form form;
-    std::vector<Record> initial;       // sent as ADDED; plain objects become lines only when they are sent
+    std::vector<Record> initial;  // sent as ADDED; plain objects become lines only when they are sent
     bool bookmarks = false;
     bool mark_end_of_initial = false;  // API-S7
     std::function<int64_t()> now;      // seconds since 1970, for ages in tables
     size_t max_pending_bytes = 16u << 20;
-    int timeout_seconds = 0;           // the client's; 0 = the server's choice
+    int timeout_seconds = 0;  // the client's; 0 = the server's choice
   };
   WatchStream(Options options, uint64_t revision);
 
