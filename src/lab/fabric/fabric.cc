@@ -15,6 +15,7 @@ constexpr uint32_t kLoopback = 1;
 constexpr uint32_t kUplink = 2;           // eth0 of a node: the first device after lo
 constexpr uint32_t kFirstFabricLink = 10;  // chosen by us, so that one batch can name the link it creates
 constexpr uint32_t kOutsideLink = 2;
+constexpr uint8_t kStatic = 4;  // RTPROT_STATIC: kRouteProtocol is the agent's mark, and it prunes what it does not want
 
 net::IpAddress address(const char* text) { return *net::IpAddress::parse(text); }
 net::Prefix everything(bool v4) { return v4 ? *net::Prefix::parse("0.0.0.0/0") : *net::Prefix::parse("::/0"); }
@@ -44,7 +45,7 @@ void configure_far_side(std::vector<Change>& batch, uint32_t link, const std::ve
   for (const auto& own : addresses) batch.push_back(AddAddress{{link, own, host_length(own)}});
   for (const auto& gateway : gateways) {
     batch.push_back(AddNeighbor{{link, gateway, gateway_mac}});
-    batch.push_back(AddRoute{{.destination = everything(gateway.is_v4()), .ifindex = link, .via = gateway, .onlink = true}});
+    batch.push_back(AddRoute{{.destination = everything(gateway.is_v4()), .ifindex = link, .via = gateway, .onlink = true, .protocol = kStatic}});
   }
 }
 
@@ -57,11 +58,11 @@ Result<void> attach_node(const LabConfig& config, const LabPaths& paths, Netlink
                                           .mtu = kMtu}};
   for (const auto& own : node.addresses) {
     batch.push_back(AddNeighbor{{link, own, node.uplink_mac}});
-    batch.push_back(AddRoute{{.destination = net::Prefix::host(own), .ifindex = link}});
+    batch.push_back(AddRoute{{.destination = net::Prefix::host(own), .ifindex = link, .protocol = kStatic}});
   }
   if (!config.vxlan)
     for (size_t i = 0; i < node.pod_cidrs.size(); ++i)
-      batch.push_back(AddRoute{{.destination = node.pod_cidrs[i], .ifindex = link, .via = node.addresses[i], .onlink = true}});
+      batch.push_back(AddRoute{{.destination = node.pod_cidrs[i], .ifindex = link, .via = node.addresses[i], .onlink = true, .protocol = kStatic}});
   TRY_VOID(fabric.apply(batch));
 
   batch.clear();
@@ -81,7 +82,7 @@ Result<void> attach_outside(const LabConfig& config, const LabPaths& paths, Netl
   auto add_family = [&](const char* prefix, const char* gateway, const char* web, const char* resolver) {
     for (const char* text : {gateway, web, resolver}) own.push_back(address(text));
     batch.push_back(AddNeighbor{{kOutsideLink, address(gateway), outside_mac}});
-    batch.push_back(AddRoute{{.destination = *net::Prefix::parse(prefix), .ifindex = kOutsideLink, .via = address(gateway), .onlink = true}});
+    batch.push_back(AddRoute{{.destination = *net::Prefix::parse(prefix), .ifindex = kOutsideLink, .via = address(gateway), .onlink = true, .protocol = kStatic}});
   };
   if (config.has_v4()) add_family("203.0.113.0/24", kOutsideGatewayV4, kOutsideWebV4, kOutsideResolverV4);
   if (config.has_v6()) add_family("2001:db8:203::/64", kOutsideGatewayV6, kOutsideWebV6, kOutsideResolverV6);
