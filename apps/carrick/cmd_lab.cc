@@ -128,16 +128,21 @@ Result<void> up(UpFlags flags) {
   line.show("starting the lab");
   auto launched = TRY(lab::LaunchedLab::launch(flags.config));
   auto credentials = TRY(lab::connect(launched.lab()));
+  auto wait = [&] {
+    return lab::wait_until_ready(launched.lab(), credentials, std::chrono::seconds(flags.timeout_seconds), [&](const lab::Progress& p) {
+      line.show(fmt::format("nodes {}/{}   pods ready {}/{}   agents realized {}/{}", p.nodes_ready, flags.config.nodes, p.pods_ready, p.pods,
+                            p.agents_realized, flags.config.nodes));
+    });
+  };
+  // All nodes first: pods that come while only some are ready would crowd on those.
+  auto end = wait();
   line.show("creating objects");
   TRY_VOID(lab::apply_manifests(credentials, manifests));
   if (!flags.kubeconfig.empty()) {
     std::string text = TRY(lab::read_file(launched.lab().paths.kubeconfig()));
     TRY_VOID(lab::write_file(flags.kubeconfig, text));
   }
-  auto end = lab::wait_until_ready(launched.lab(), credentials, std::chrono::seconds(flags.timeout_seconds), [&](const lab::Progress& p) {
-    line.show(fmt::format("nodes {}/{}   pods ready {}/{}   agents realized {}/{}", p.nodes_ready, flags.config.nodes, p.pods_ready, p.pods,
-                          p.agents_realized, flags.config.nodes));
-  });
+  if (end.problems.empty()) end = wait();
   line.show("");
   launched.keep();
   print_up(flags, launched, end, manifests, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
