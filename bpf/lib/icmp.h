@@ -116,6 +116,7 @@ GLOBAL int related(struct __sk_buff *skb, struct packet *p, const struct node_co
 	struct scratch *s = scratch();
 	if (!s) return TC_ACT_SHOT;
 	s->flow = *flow;
+	s->flow.flags &= ~FLOW_NEXT_HOP; /* a router on the way may be elsewhere */
 	copy_address(&s->flow.tuple.src, by_end ? &flow->tuple.src : &p->key.tuple.src);
 	s->flow.tuple.sport_be = s->flow.tuple.dport_be = 0;
 	return deliver(skb, p, &s->flow, c);

@@ -54,7 +54,7 @@ GLOBAL int judge_service(struct packet *p, const struct flow_value *old, struct 
 		if (keeps_translation(p, old, frontend)) {
 			s->flow.tuple = old->tuple;
 			s->flow.service_id = old->service_id;
-			s->flow.flags = old->flags;
+			s->flow.flags = old->flags & ~FLOW_NEXT_HOP;
 			return 0;
 		}
 		flow_remove(p, old);

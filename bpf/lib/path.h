@@ -28,6 +28,7 @@ GLOBAL int slow_path(struct __sk_buff *skb, struct packet *p, struct flow_value 
 		return drop(skb, p, &s->flow, verdict);
 	}
 	count(p->key.hook, DROP_NONE);
+	p->tick = 1;
 	return deliver(skb, p, &s->flow, c);
 }
 
@@ -43,7 +44,10 @@ static __always_inline int path(struct __sk_buff *skb, int hook, __u32 ifindex) 
 		__u32 now = flow_clock();
 		flow = bpf_map_lookup_elem(&flows, &p.key);
 		if (flow && !flow_ended(flow, &p, now) && (flow->flags & FLOW_REPLY || flow->epoch == c->epoch)) {
+			p.tick = flow->last_seen != now;
 			flow_seen(&p, flow, now);
+			if (flow->delivery == DELIVER_NETWORK && (p.tick || !(flow->flags & FLOW_NEXT_HOP)))
+				resolve_next_hop(skb, &p, flow, c->uplink_ifindex);
 			return deliver(skb, &p, flow, c);
 		}
 	}

@@ -26,7 +26,7 @@ WIRE_ASSERT(sizeof(struct flow_key) == 44);
 enum flow_delivery {
 	DELIVER_STACK = 0,   /* on with the node's own stack */
 	DELIVER_POD = 1,     /* redirect_peer to ifindex */
-	DELIVER_NETWORK = 2, /* redirect_neigh to the uplink */
+	DELIVER_NETWORK = 2, /* to the uplink */
 	DELIVER_TUNNEL = 3,  /* to `node` through the overlay */
 };
 
@@ -38,18 +38,19 @@ enum flow_flags {
 	FLOW_FIN_PEER = 16,  /* the other direction is closed */
 	FLOW_SERVICE = 32,   /* destination was translated by service_id */
 	FLOW_SNAT = 64,      /* source was translated */
+	FLOW_NEXT_HOP = 128, /* DELIVER_NETWORK: ifindex and MACs are those of the next hop, as of last_seen */
 };
 
 struct flow_value {
 	struct wire_tuple tuple; /* as it leaves */
 	__u32 epoch;
 	__u32 last_seen; /* flow clock */
-	__u32 ifindex;   /* DELIVER_POD */
+	__u32 ifindex;   /* DELIVER_POD; DELIVER_NETWORK with FLOW_NEXT_HOP */
 	__u32 reverse_ifindex;
 	__u8 reverse_hook; /* key of the other entry = tuple swapped, this hook, this ifindex */
 	__u8 delivery;     /* enum flow_delivery */
 	__u16 flags;       /* enum flow_flags */
-	__u8 dst_mac[6], src_mac[6]; /* DELIVER_POD */
+	__u8 dst_mac[6], src_mac[6]; /* of the same */
 	struct wire_address node; /* DELIVER_TUNNEL */
 	__u32 rule; /* policy_value.rule that let it through, 0 when not isolated */
 	__u64 service_id;

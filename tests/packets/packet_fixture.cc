@@ -31,6 +31,8 @@ class Environment : public testing::Environment {
       const auto made = (*netlink)->create_veth(veth);
       ASSERT_TRUE(made) << made.error().message;
     }
+    // bpf_fib_lookup answers only where the link may forward, as every node's may.
+    ASSERT_TRUE(kernel::write_sysctls(-1, std::vector<kernel::Sysctl>{{"net/ipv4/ip_forward", "1"}, {"net/ipv6/conf/all/forwarding", "1"}}));
     kernel::MapSizes sizes = kernel::MapSizes::lab();
     auto loaded = kernel::load_programs({.pin_directory = "", .sizes = sizes});
     ASSERT_TRUE(loaded) << loaded.error().message;

@@ -1,3 +1,4 @@
+#include "kernel/netlink.h"
 #include "tests/packets/packet_fixture.h"
 
 namespace carrick::packets {
@@ -109,6 +110,21 @@ TEST_F(PacketTest, PodOfAnotherNodeNatively) {
                to_pod(kPodB).ip("2001:db8:1:2::a", "2001:db8:1:1::b").tcp(7, 8));
   EXPECT_FRAME(send("from_pod", from(kPodB).ip("2001:db8:1:1::b", "2001:db8:1:2::a").tcp(8, 7, kSyn | kAck), kPodB), kRedirect,
                from(kPodB).ttl(63).ip("2001:db8:1:1::b", "2001:db8:1:2::a").tcp(8, 7, kSyn | kAck));
+}
+
+TEST_F(PacketTest, NextHopIsRememberedAfterTheFirstPacket) {
+  auto netlink = kernel::open_netlink().value();
+  const net::MacAddress gateway{{2, 0, 0, 0, 9, 9}};
+  const kernel::AddRoute route{{.destination = prefix("10.1.2.0/24"), .ifindex = kUplink, .via = address("192.0.2.1"), .onlink = true}};
+  const kernel::AddNeighbor neighbor{{kUplink, address("192.0.2.1"), gateway}};
+  ASSERT_TRUE(netlink->apply({kernel::AddAddress{{kUplink, address("192.0.2.11"), 32}}, neighbor, route}));
+  const auto packet = from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80);
+  EXPECT_FRAME(send("from_pod", packet, kPodA), kRedirect, from(kPodA).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
+  // The stack's neighbour code wrote the MACs of the first on its way out; those of the second are written here.
+  EXPECT_FRAME(send("from_pod", packet, kPodA), kRedirect,
+               eth().macs(host_mac(kUplink), gateway).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
+  ASSERT_TRUE(netlink->apply({kernel::RemoveRoute{route.route}, kernel::RemoveNeighbor{neighbor.neighbor},
+                              kernel::RemoveAddress{{kUplink, address("192.0.2.11"), 32}}}));
 }
 
 TEST_F(PacketTest, PodOfAnotherNodeThroughTheTunnel) {
