@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   carrick::app::add_explain(app);
   carrick::app::add_probe(app);
   carrick::app::add_status(app);
+  carrick::app::add_doctor(app);
   carrick::app::add_agent(app);
   carrick::app::add_apiserver(app);
   try {

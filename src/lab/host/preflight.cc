@@ -1,8 +1,6 @@
 #include "lab/host/preflight.h"
 
-#include <linux/bpf.h>
 #include <sched.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,28 +9,13 @@
 #include <cstring>
 
 #include "base/fd.h"
+#include "kernel/features.h"
 #include "kernel/netlink.h"
 #include "kernel/netns.h"
 #include "lab/host/cgroups.h"
 
 namespace carrick::lab {
 namespace {
-
-Result<void> check_bpf() {
-  // r0 = 0; exit: the smallest program there is.
-  bpf_insn program[2] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0}, {.code = BPF_JMP | BPF_EXIT}};
-  char license[] = "Apache-2.0";
-  bpf_attr attr;
-  std::memset(&attr, 0, sizeof attr);
-  attr.prog_type = BPF_PROG_TYPE_SCHED_CLS;
-  attr.insns = reinterpret_cast<uintptr_t>(program);
-  attr.insn_cnt = 2;
-  attr.license = reinterpret_cast<uintptr_t>(license);
-  Fd loaded(static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr)));
-  if (!loaded)
-    return fail(ErrorKind::kUnsupported, "this kernel loads no BPF program for us (bpf: {}): the data plane is made of them", std::strerror(errno));
-  return {};
-}
 
 // In a child, whose namespaces vanish with it.
 Result<void> check_namespaces() {
@@ -67,7 +50,7 @@ Result<std::string> find_cni_binary() {
 Result<void> check_machine(LabConfig& config) {
   if (::geteuid() != 0) return fail(ErrorKind::kUnsupported, "a lab makes namespaces and loads BPF programs, which needs root: try `sudo carrick lab up`");
   TRY_VOID(check_namespaces());
-  TRY_VOID(check_bpf());
+  TRY_VOID(kernel::require_features(kernel::probe_features()));
   config.cgroup_mount = TRY(find_cgroup2());
   std::string trial = fmt::format("{}/carrick-check-{}", config.cgroup_mount, ::getpid());
   if (auto created = create_cgroup(trial); !created)
