@@ -88,6 +88,7 @@ class Supervisor {
 };
 
 Result<void> Supervisor::set_up() {
+  ::setsid();  // the terminal of `lab up` may close
   TRY_VOID(note_record());
   sigset_t signals;
   sigemptyset(&signals);
