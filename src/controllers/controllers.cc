@@ -7,6 +7,7 @@
 #include "controllers/endpoints/mirroring.h"
 #include "controllers/endpoints/slices.h"
 #include "controllers/event_log.h"
+#include "controllers/lifecycle/event_expiry.h"
 #include "controllers/lifecycle/garbage_collector.h"
 #include "controllers/lifecycle/namespaces.h"
 #include "controllers/lifecycle/system_services.h"
@@ -56,6 +57,7 @@ struct Controllers::Core : std::enable_shared_from_this<Controllers::Core> {
     add<JobController>();
     add<Scheduler>();
     add<GarbageCollector>();
+    add<EventExpiry>();
     // Last: by then most of what changes in one go has changed, and each Service is written once.
     add<EndpointSliceController>();
     add<LegacyEndpointsController>();

@@ -269,6 +269,22 @@ TEST(ReplicaSet, AFailureToMakePodsIsACondition) {
   EXPECT_TRUE(world.controllers->next_due());
 }
 
+TEST(Events, GoAnHourAfterTheyWereLastSaid) {
+  World world;
+  world.make(kReplicaSet);
+  world.settle();
+  const auto& events = *k8s::find_by_kind("v1", "Event");
+  ASSERT_THAT(world.cluster.list(events), SizeIs(6)) << "three made, three placed";
+  world.advance(std::chrono::minutes(30));
+  ASSERT_TRUE(world.cluster.remove(k8s::resource<k8s::Pod>(), world.all<k8s::Pod>("default")[0].metadata.key()));
+  world.settle();
+  EXPECT_THAT(world.cluster.list(events), SizeIs(8));
+  world.advance(std::chrono::minutes(30));
+  EXPECT_THAT(world.cluster.list(events), SizeIs(2)) << "those of half an hour ago";
+  world.advance(std::chrono::minutes(30));
+  EXPECT_THAT(world.cluster.list(events), IsEmpty());
+}
+
 TEST(GarbageCollector, AnObjectWhoseOwnerNeverWasGoes) {
   World world;
   world.make(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m","namespace":"default",
