@@ -59,6 +59,15 @@ static __always_inline void *packet_end(const struct __sk_buff *skb) {
 	return pointer;
 }
 
+#define TCP_HEADER 20
+
+/* Headers to where they can be read. Only when they are not there: pulling moves and unshares memory, which costs more than
+ * all the rest of a packet's way. */
+static __always_inline void make_linear(struct __sk_buff *skb, __u32 size) {
+	void *data = packet_data(skb), *data_end = packet_end(skb);
+	if (data + size > data_end && skb->len > (__u32)(data_end - data)) bpf_skb_pull_data(skb, size < skb->len ? size : skb->len);
+}
+
 /* Results of parsing besides 0 and enum wire_drop. */
 #define PARSE_PASS (-1) /* ARP, neighbour discovery and the like: for the node's stack */
 
@@ -124,9 +133,11 @@ GLOBAL int skip_extensions(struct __sk_buff *skb, struct packet *p) {
 }
 
 static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p) {
-	void *data = packet_data(skb), *data_end = packet_end(skb);
 	__u32 offset = p->l4;
 	if (offset > 1100) return DROP_MALFORMED;
+	if (offset > ETH_HLEN + sizeof(struct ipv6hdr) || (p->family == 4 && offset > ETH_HLEN + sizeof(struct iphdr)))
+		make_linear(skb, offset + TCP_HEADER);
+	void *data = packet_data(skb), *data_end = packet_end(skb);
 	__u8 *l4 = data + offset;
 	switch (p->key.protocol) {
 	case IPPROTO_TCP:
@@ -165,16 +176,10 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p) {
 }
 
 static __always_inline int parse(struct __sk_buff *skb, struct packet *p, int hook, __u32 ifindex) {
-	void *data = packet_data(skb), *data_end = packet_end(skb);
 	p->key.hook = hook;
 	p->key.ifindex = ifindex;
-	if (data + ETH_HLEN + 60 > data_end) {
-		/* Short, or not linear. Ask for what the longest common header needs. */
-		__u32 want = skb->len < 256 ? skb->len : 256;
-		if (bpf_skb_pull_data(skb, want)) return DROP_MALFORMED;
-		data = packet_data(skb);
-		data_end = packet_end(skb);
-	}
+	make_linear(skb, ETH_HLEN + (skb->protocol == bpf_htons(ETH_P_IPV6) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + TCP_HEADER);
+	void *data = packet_data(skb), *data_end = packet_end(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip = data + ETH_HLEN;
 		if ((void *)(ip + 1) > data_end || ip->version != 4 || ip->ihl < 5) return DROP_MALFORMED;
