@@ -1,0 +1,226 @@
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+#include "base/text.h"
+#include "exchange.h"
+#include "kernel/netns.h"
+#include "lab/lab.h"
+#include "spaces.h"
+
+// net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] [--rounds 6] [--ms 500] [--cpu
+// 0] [--json FILE] Every path exists at the same time and is measured once a round, in an order that rotates; what
+// counts is the median of the ratios within a round. Exit 0 all reached, 1 not, 2 bad call or a path that carries
+// nothing.
+namespace carrick::bench {
+namespace {
+
+namespace json = boost::json;
+
+struct Flags {
+  std::string lab, client, same, other, service, json_file;
+  int rounds = 6, milliseconds = 500, cpu = 0;
+};
+
+struct Path {
+  std::string name;
+  Endpoints endpoints;
+  std::vector<Kind> kinds;
+};
+
+struct Target {
+  const char *path, *floor;
+  Kind kind;
+  double reach;
+};
+// Issue 3, "what it must reach".
+constexpr Target kTargets[] = {{"pod same node", "veth", Kind::kTcpRr, 0.92},
+                               {"pod same node", "veth", Kind::kUdpRr, 0.92},
+                               {"pod two nodes", "routed", Kind::kTcpRr, 1.10},
+                               {"ClusterIP", "pod same node", Kind::kTcpCrr, 0.97}};
+
+using Rates = std::map<std::pair<std::string, Kind>, std::vector<double>>;  // one a round
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  size_t n = values.size();
+  return n == 0 ? 0 : n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+std::vector<double> ratios(const Rates& rates, const std::string& path, const std::string& floor, Kind kind) {
+  std::vector<double> out;
+  auto a = rates.find({path, kind}), b = rates.find({floor, kind});
+  if (a == rates.end() || b == rates.end()) return out;
+  for (size_t i = 0; i < std::min(a->second.size(), b->second.size()); ++i) out.push_back(a->second[i] / b->second[i]);
+  return out;
+}
+
+std::string spread(const std::vector<double>& values, int digits, double scale = 1) {
+  auto [low, high] = std::ranges::minmax(values);
+  return fmt::format("{:.{}f} [{:.{}f}-{:.{}f}]", median(values) / scale, digits, low / scale, digits, high / scale,
+                     digits);
+}
+
+double load_average() {
+  double load = 0;
+  return ::getloadavg(&load, 1) == 1 ? load : -1;
+}
+
+struct LabPod {
+  lab::Sandbox sandbox;
+  Fd netns;
+  net::IpAddress address;
+};
+
+Result<LabPod> find_pod(const lab::RunningLab& running, const std::string& name) {
+  auto parts = split(name, '/');
+  if (parts.size() != 2) return fail(ErrorKind::kInvalid, "'{}' is not NAMESPACE/POD", name);
+  LabPod out;
+  out.sandbox = TRY(lab::load_sandbox(running.paths.pod(std::string(parts[0]), std::string(parts[1]))));
+  out.netns = TRY(kernel::open_netns(running.paths.prefix + out.sandbox.netns));
+  for (const std::string& text : out.sandbox.addresses) {
+    auto address = TRY(net::IpAddress::parse(text));
+    if (address.is_v4()) out.address = address;
+  }
+  return out;
+}
+
+Result<net::SocketAddress> parse_socket(const std::string& text) {
+  size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return fail(ErrorKind::kInvalid, "'{}' is not IP:PORT", text);
+  return net::SocketAddress{TRY(net::IpAddress::parse(text.substr(0, colon))),
+                            static_cast<uint16_t>(std::atoi(text.c_str() + colon + 1))};
+}
+
+Result<Rates> run(const std::vector<Path>& paths, const Flags& flags) {
+  Rates rates;
+  for (int round = 0; round < flags.rounds; ++round)
+    for (Kind kind : {Kind::kTcpRr, Kind::kTcpCrr, Kind::kUdpRr})
+      for (size_t i = 0; i < paths.size(); ++i) {
+        const Path& path = paths[(i + static_cast<size_t>(round)) % paths.size()];
+        if (std::ranges::find(path.kinds, kind) == path.kinds.end()) continue;
+        auto rate = measure(path.endpoints, kind, std::chrono::milliseconds(flags.milliseconds), flags.cpu);
+        if (!rate) return with_context(rate.error(), "{} over {}", kind_name(kind), path.name);
+        rates[{path.name, kind}].push_back(*rate);
+      }
+  return rates;
+}
+
+// True when every target is reached.
+bool print(const Rates& rates, const std::vector<Path>& paths, const Flags& flags, double load_before) {
+  TextTable table({"PATH", "TCP_RR k/s", "TCP_CRR k/s", "UDP_RR k/s"});
+  json::object json_paths;
+  for (const Path& path : paths) {
+    std::vector<std::string> row = {path.name};
+    json::object one;
+    for (Kind kind : {Kind::kTcpRr, Kind::kTcpCrr, Kind::kUdpRr}) {
+      auto at = rates.find({path.name, kind});
+      row.push_back(at == rates.end() ? "-" : spread(at->second, 1, 1000));
+      if (at != rates.end()) one[kind_name(kind)] = json::array(at->second.begin(), at->second.end());
+    }
+    table.add(row);
+    json_paths[path.name] = one;
+  }
+  TextTable verdicts({"RATIO", "KIND", "MEDIAN [MIN-MAX]", "REACH", ""});
+  json::array json_targets;
+  bool all = true;
+  for (const Target& target : kTargets) {
+    auto values = ratios(rates, target.path, target.floor, target.kind);
+    if (values.empty()) continue;
+    bool reached = median(values) >= target.reach;
+    all &= reached;
+    verdicts.add({fmt::format("{} / {}", target.path, target.floor), kind_name(target.kind), spread(values, 2),
+                  fmt::format(">= {:.2f}", target.reach), reached ? "PASS" : "FAIL"});
+    json_targets.push_back(json::object{{"path", target.path},
+                                        {"floor", target.floor},
+                                        {"kind", kind_name(target.kind)},
+                                        {"ratio", median(values)},
+                                        {"rounds", json::array(values.begin(), values.end())},
+                                        {"reach", target.reach},
+                                        {"reached", reached}});
+  }
+  std::printf(
+      "%s\n%s\n%d rounds of %d ms, client and server on CPU %d, load average %.1f before and %.1f after (above 1: read "
+      "nothing into it)\n",
+      table.str().c_str(), verdicts.str().c_str(), flags.rounds, flags.milliseconds, flags.cpu, load_before,
+      load_average());
+  if (!flags.json_file.empty())
+    std::ofstream(flags.json_file) << json::serialize(json::object{{"rates", json_paths},
+                                                                   {"targets", json_targets},
+                                                                   {"load", json::array{load_before, load_average()}}})
+                                   << "\n";
+  return all;
+}
+
+Result<bool> bench(const Flags& flags) {
+  const std::vector<Kind> all = {Kind::kTcpRr, Kind::kTcpCrr, Kind::kUdpRr};
+  std::vector<Path> paths;
+  FloorPath veth = TRY(raw_veth()), routed = TRY(routed_nodes());
+  paths.push_back({"veth", veth.endpoints(), all});
+  paths.push_back({"routed", routed.endpoints(), all});
+  std::vector<LabPod> pods;
+  if (!flags.lab.empty()) {
+    auto running = TRY(lab::find_running_lab(flags.lab));
+    for (const std::string& name : {flags.client, flags.same, flags.other})
+      pods.push_back(TRY(find_pod(running, name)));
+    const auto& record = running.record.config;
+    Endpoints from{.client_netns = pods[0].netns.get(),
+                   .client_cgroup = lab::node_cgroup(record.cgroup_mount, record.name, pods[0].sandbox.node)};
+    auto to = [&](const LabPod& pod) {
+      Endpoints out = from;
+      out.server_netns = pod.netns.get();
+      out.server = pod.address;
+      out.target = {pod.address, kServerPort};
+      return out;
+    };
+    paths.push_back({"pod same node", to(pods[1]), all});
+    paths.push_back({"pod two nodes", to(pods[2]), all});
+    if (!flags.service.empty()) {
+      Endpoints service = to(pods[1]);
+      service.target = TRY(parse_socket(flags.service));
+      paths.push_back({"ClusterIP", service, {Kind::kTcpRr, Kind::kTcpCrr}});
+    }
+  }
+  double load_before = load_average();
+  auto rates = TRY(run(paths, flags));
+  return print(rates, paths, flags, load_before);
+}
+
+bool parse_flags(int argc, char** argv, Flags& flags) {
+  std::map<std::string, std::string*> texts = {{"--lab", &flags.lab},         {"--client", &flags.client},
+                                               {"--same", &flags.same},       {"--other", &flags.other},
+                                               {"--service", &flags.service}, {"--json", &flags.json_file}};
+  std::map<std::string, int*> numbers = {
+      {"--rounds", &flags.rounds}, {"--ms", &flags.milliseconds}, {"--cpu", &flags.cpu}};
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (texts.contains(argv[i]))
+      *texts[argv[i]] = argv[i + 1];
+    else if (numbers.contains(argv[i]))
+      *numbers[argv[i]] = std::atoi(argv[i + 1]);
+    else
+      return false;
+  }
+  return argc % 2 == 1 && flags.rounds > 0 && flags.milliseconds > 0;
+}
+
+}  // namespace
+}  // namespace carrick::bench
+
+int main(int argc, char** argv) {
+  carrick::bench::Flags flags;
+  if (!carrick::bench::parse_flags(argc, argv, flags)) {
+    std::fprintf(stderr,
+                 "net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] [--rounds N] "
+                 "[--ms N] [--cpu N] [--json FILE]\n");
+    return 2;
+  }
+  auto reached = carrick::bench::bench(flags);
+  if (!reached) {
+    std::fprintf(stderr, "net_bench: %s\n", reached.error().message.c_str());
+    return 2;
+  }
+  return *reached ? 0 : 1;
+}
