@@ -285,6 +285,23 @@ TEST(Events, GoAnHourAfterTheyWereLastSaid) {
   EXPECT_THAT(world.cluster.list(events), IsEmpty());
 }
 
+TEST(GarbageCollector, ForegroundWaitsForTheLastDependent) {
+  World world;
+  world.make(kDeployment);
+  world.settle();
+  DeleteOptions options;
+  options.propagation = "Foreground";
+  ASSERT_TRUE(world.cluster.remove(k8s::resource<k8s::Deployment>(), {"default", "web"}, options));
+  world.controllers->run_until_idle();  // the nodes have not ended the pods yet
+  ASSERT_TRUE(world.get<k8s::Deployment>({"default", "web"}));
+  EXPECT_TRUE(world.get<k8s::Deployment>({"default", "web"})->metadata.deletionTimestamp);
+  EXPECT_THAT(world.all<k8s::ReplicaSet>("default"), SizeIs(1));
+  EXPECT_THAT(world.all<k8s::Pod>("default"), SizeIs(4));
+  world.settle();
+  EXPECT_FALSE(world.get<k8s::Deployment>({"default", "web"}));
+  EXPECT_THAT(world.all<k8s::Pod>("default"), IsEmpty());
+}
+
 TEST(GarbageCollector, AnObjectWhoseOwnerNeverWasGoes) {
   World world;
   world.make(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m","namespace":"default",
