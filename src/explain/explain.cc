@@ -113,6 +113,8 @@ class Explainer {
     Lookup found = look_up(tables().names, q_.to.name, home);
     if (!found.found)
       return finish_early(Verdict::kRefuse, "name", fmt::format("the name {} does not exist (asked from namespace {})", q_.to.name, home), {}), false;
+    if (!found.outside.empty() && found.full_name.empty())
+      return finish_early(Verdict::kRefuse, "name", fmt::format("{} is no name of this cluster; what DNS servers outside say of it, Carrick does not know", q_.to.name), {}), false;
     if (!found.outside.empty()) {
       out_.decisions.push_back({"name", true, fmt::format("{} is answered by a DNS server outside the cluster; ask again with its address", found.outside), owners_of(found), {}, {}});
       out_.sentence = fmt::format("{} leads outside the cluster, to {}: which address that is, Carrick does not know", q_.to.name, found.outside);
