@@ -63,7 +63,7 @@ Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Creden
   if (v4) out.dns_addresses.push_back(*net::IpAddress::parse(desired::kNodeDnsV4));
   if (v6) out.dns_addresses.push_back(*net::IpAddress::parse(desired::kNodeDnsV6));
   for (const auto& address : out.dns_addresses)
-    TRY_VOID(node->apply({kernel::AddAddress{{kLoopback, address, address.is_v4() ? 32 : 128}}}));
+    TRY_VOID(node->apply({kernel::AddAddress{.address = {kLoopback, address, address.is_v4() ? 32 : 128}, .host_scope = true}}));
   return out;
 }
 

@@ -17,6 +17,8 @@ struct Address {
 // second.
 struct AddAddress {
   Address address;  // already there is success
+  // Scope host: the kernel never picks it as source of what goes elsewhere (IPv4). For service addresses on lo.
+  bool host_scope = false;
 };
 struct RemoveAddress {
   Address address;  // missing is success

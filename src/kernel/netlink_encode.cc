@@ -94,20 +94,22 @@ struct Encoder {
     out.put_u32(IFLA_GROUP, c.group);
   }
 
-  void address(const Address& a, uint16_t type, uint16_t flags) const {
+  void address(const Address& a, uint8_t scope, uint16_t type, uint16_t flags) const {
+    if (a.address.is_link_local() && !a.address.is_v4()) scope = RT_SCOPE_LINK;
     out.begin(type, flags, sequence,
               ifaddrmsg{.ifa_family = family(a.address),
                         .ifa_prefixlen = static_cast<uint8_t>(a.length),
                         .ifa_flags = 0,
-                        .ifa_scope = static_cast<uint8_t>(
-                            a.address.is_link_local() && !a.address.is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE),
+                        .ifa_scope = scope,
                         .ifa_index = a.ifindex});
     out.put_address(IFA_LOCAL, a.address);
     out.put_address(IFA_ADDRESS, a.address);
     if (!a.address.is_v4()) out.put_u32(IFA_FLAGS, IFA_F_NODAD);
   }
-  void operator()(const AddAddress& c) const { address(c.address, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE); }
-  void operator()(const RemoveAddress& c) const { address(c.address, RTM_DELADDR, 0); }
+  void operator()(const AddAddress& c) const { 
+    address(c.address, c.host_scope ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+  }
+  void operator()(const RemoveAddress& c) const { address(c.address, RT_SCOPE_UNIVERSE, RTM_DELADDR, 0); }
 
   void route(const Route& r, uint16_t type, uint16_t flags) const {
     bool has_nexthop = r.type == RouteType::kUnicast || r.type == RouteType::kLocal;
