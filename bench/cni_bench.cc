@@ -32,6 +32,7 @@ using Clock = std::chrono::steady_clock;
 struct Flags {
   std::string lab, node, cni, json_file;
   int pods = 200;
+  bool inside = false;  // of the lab's mount and PID namespaces
 };
 
 double milliseconds_since(Clock::time_point begin) {
@@ -116,19 +117,11 @@ Result<double> call_plugin(const std::string& plugin, const std::string& config_
   return taken;
 }
 
-Result<void> enter_mounts(pid_t pid) {
-  Fd mounts(::open(fmt::format("/proc/{}/ns/mnt", pid).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!mounts || ::setns(mounts.get(), CLONE_NEWNS) != 0) return fail_errno(errno, "enter the lab's mount namespace");
-  return {};
-}
-
 struct CallTimes {
   std::vector<double> add, del;
 };
 
 Result<CallTimes> time_calls(const Flags& flags) {
-  auto running = TRY(lab::find_running_lab(flags.lab));
-  TRY_VOID(enter_mounts(running.record.pid));  // the agent opens the pod's namespace by its path
   lab::LabPaths inner{flags.lab, ""};
   Fd node = TRY(kernel::open_netns(inner.node_netns(flags.node)));
   Namespaces spaces(scratch("cni"));
@@ -203,12 +196,29 @@ bool parse_flags(int argc, char** argv, Flags& flags) {
       flags.cni = argv[i + 1];
     else if (flag == "--json")
       flags.json_file = argv[i + 1];
+    else if (flag == "--inside")
+      flags.inside = std::string_view(argv[i + 1]) == "yes";
     else if (flag == "--pods")
       flags.pods = std::atoi(argv[i + 1]);
     else
       return false;
   }
   return argc % 2 == 1 && flags.pods > 0 && (flags.lab.empty() || (!flags.node.empty() && !flags.cni.empty()));
+}
+
+// The agent opens a pod's namespace by its path, so we have to live where it does. Returns only on failure.
+Result<void> go_inside(const Flags& flags, int argc, char** argv) {
+  auto running = TRY(lab::find_running_lab(flags.lab));
+  std::string init = std::to_string(running.record.pid),
+              self = std::filesystem::read_symlink("/proc/self/exe").string();
+  std::vector<std::string> words = {"nsenter", "--target", init, "--mount", "--pid", "--", self};
+  words.insert(words.end(), argv + 1, argv + argc);
+  words.insert(words.end(), {"--inside", "yes"});
+  std::vector<char*> command;
+  for (std::string& word : words) command.push_back(word.data());
+  command.push_back(nullptr);
+  ::execvp(command[0], command.data());
+  return fail_errno(errno, "nsenter");
 }
 
 }  // namespace
@@ -218,6 +228,11 @@ int main(int argc, char** argv) {
   carrick::bench::Flags flags;
   if (!carrick::bench::parse_flags(argc, argv, flags)) {
     std::fprintf(stderr, "cni_bench [--lab NAME --node NODE --cni PATH] [--pods N] [--json FILE]\n");
+    return 2;
+  }
+  if (!flags.lab.empty() && !flags.inside) {
+    auto inside = carrick::bench::go_inside(flags, argc, argv);
+    std::fprintf(stderr, "cni_bench: %s\n", inside.error().message.c_str());
     return 2;
   }
   auto reached = carrick::bench::bench(flags);

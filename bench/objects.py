@@ -7,7 +7,7 @@ kind: Pod
 metadata: {{name: {name}, labels: {{app: {name}}}}}
 spec:
   nodeName: {node}
-  containers: [{{name: main, image: bench, command: ["/bin/sleep", "86400"]}}]
+  containers: [{{name: main, image: bench, command: ["/bin/sleep", "86400"], ports: [{{containerPort: 7777}}]}}]
 """
 SERVICE = """apiVersion: v1
 kind: Service
