@@ -23,7 +23,7 @@ IpAddress IpAddress::v4(uint32_t host_order) {
 Result<IpAddress> IpAddress::parse(std::string_view text) {
   char buffer[INET6_ADDRSTRLEN];
   if (text.size() < sizeof buffer) {
-    std::memcpy(buffer, text.data(), text.size());
+    if (!text.empty()) std::memcpy(buffer, text.data(), text.size());  // an empty view may have no data
     buffer[text.size()] = 0;
     in_addr a4;
     bool whole = text.size() == std::strlen(buffer);  // no byte after an embedded NUL
