@@ -442,6 +442,7 @@ TEST_F(ApiTest, PodSubresources) {
        201);
   must(call("GET", std::string(kPods) + "/p"), 404);
   must(call("GET", std::string(kPods) + "/p/nothing"), 404);
+  must(call("GET", std::string(kPods) + "/p/log"), 501);
 }
 
 TEST_F(ApiTest, Reviews) {

@@ -6,6 +6,9 @@
 namespace carrick::apiserver {
 namespace {
 
+// Subresources of pods that are streams, not objects.
+constexpr std::string_view kStreams[] = {"log", "exec", "attach", "portforward", "proxy"};
+
 // What to do about fields that are given twice or that the kind does not have (fieldValidation=Strict|Warn|Ignore).
 // `stored`: what was accepted before is not at fault now.
 StatusOr<> validate_fields(const Query& query, const k8s::ResourceType& type, const Body& body, Response& response,
@@ -206,6 +209,12 @@ StatusOr<Response> Api::remove_collection(const Request& request, const Route& r
 StatusOr<Response> Api::create_subresource(const Request& request, const Route& route) {
   const bool pods = route.type->group.empty() && route.type->plural == "pods";
   const bool binding = pods && route.subresource == "binding", eviction = pods && route.subresource == "eviction";
+  if (pods && std::ranges::find(kStreams, route.subresource) != std::end(kStreams))
+    return std::unexpected(Status{
+        .code = 501,
+        .reason = "NotImplemented",
+        .message =
+            fmt::format("this API server does not serve {} of pods yet: see `carrick lab exec`", route.subresource)});
   if (!binding && !eviction) return std::unexpected(unknown_path());
   if (request.method != "POST") return std::unexpected(method_not_allowed());
   const auto dry_run = wants_dry_run(request.target.query);

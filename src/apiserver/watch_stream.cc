@@ -152,7 +152,11 @@ WatchHub::WatchHub(Store& store) {
   store.subscribe([this](const StoreEvent& event) { dispatch(event); });
 }
 
-void WatchHub::add(const std::shared_ptr<WatchStream>& stream) { streams_[&stream->type()].push_back(stream); }
+void WatchHub::add(const std::shared_ptr<WatchStream>& stream) {
+  auto& streams = streams_[&stream->type()];
+  std::erase_if(streams, [](const auto& weak) { return weak.expired(); });  // kinds that never change are never dispatched
+  streams.push_back(stream);
+}
 
 size_t WatchHub::watchers() const {
   size_t count = 0;
