@@ -12,7 +12,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto view = carrick::net::parse_frame(frame);
   if (!view) return 0;
   if (view->str().empty()) std::abort();
-  const bool inside = view->payload.empty() || (view->payload.data() >= frame.data() && view->payload.data() + view->payload.size() <= frame.data() + frame.size());
+  const bool inside =
+      view->payload.empty() || (view->payload.data() >= frame.data() &&
+                                view->payload.data() + view->payload.size() <= frame.data() + frame.size());
   if (!inside) std::abort();
   return 0;
 }

@@ -6,67 +6,67 @@
 static __always_inline __u32 flow_clock(void) { return bpf_ktime_get_coarse_ns() >> FLOW_CLOCK_SHIFT; }
 
 static __always_inline __u32 flow_timeout(__u8 protocol, __u16 flags) {
-	if (protocol == IPPROTO_TCP) {
-		if ((flags & (FLOW_FIN | FLOW_FIN_PEER)) == (FLOW_FIN | FLOW_FIN_PEER)) return FLOW_TIMEOUT_CLOSING;
-		return flags & FLOW_SEEN_REPLY ? FLOW_TIMEOUT_TCP : FLOW_TIMEOUT_TCP_OPENING;
-	}
-	if (protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP)
-		return flags & FLOW_SEEN_REPLY ? FLOW_TIMEOUT_UDP_STREAM : FLOW_TIMEOUT_UDP;
-	return FLOW_TIMEOUT_OTHER;
+  if (protocol == IPPROTO_TCP) {
+    if ((flags & (FLOW_FIN | FLOW_FIN_PEER)) == (FLOW_FIN | FLOW_FIN_PEER)) return FLOW_TIMEOUT_CLOSING;
+    return flags & FLOW_SEEN_REPLY ? FLOW_TIMEOUT_TCP : FLOW_TIMEOUT_TCP_OPENING;
+  }
+  if (protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP)
+    return flags & FLOW_SEEN_REPLY ? FLOW_TIMEOUT_UDP_STREAM : FLOW_TIMEOUT_UDP;
+  return FLOW_TIMEOUT_OTHER;
 }
 
 static __always_inline int flow_expired(const struct flow_value *flow, __u8 protocol, __u32 now) {
-	return (__s32)(now - flow->last_seen) > (__s32)flow_timeout(protocol, flow->flags);
+  return (__s32)(now - flow->last_seen) > (__s32)flow_timeout(protocol, flow->flags);
 }
 
 /* A new connection on the tuple of one that is closing or gone. */
 static __always_inline int flow_ended(const struct flow_value *flow, const struct packet *p, __u32 now) {
-	if (flow_expired(flow, p->key.protocol, now)) return 1;
-	return p->key.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
-	       (flow->flags & (FLOW_FIN | FLOW_FIN_PEER | FLOW_REPLY));
+  if (flow_expired(flow, p->key.protocol, now)) return 1;
+  return p->key.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+         (flow->flags & (FLOW_FIN | FLOW_FIN_PEER | FLOW_REPLY));
 }
 
 static __always_inline void reverse_key_of(const struct flow_value *flow, __u8 protocol, struct flow_key *key) {
-	__builtin_memset(key, 0, sizeof(*key));
-	copy_address(&key->tuple.src, &flow->tuple.dst);
-	copy_address(&key->tuple.dst, &flow->tuple.src);
-	key->tuple.sport_be = flow->tuple.dport_be;
-	key->tuple.dport_be = flow->tuple.sport_be;
-	key->protocol = protocol;
-	key->hook = flow->reverse_hook;
-	key->ifindex = flow->reverse_ifindex;
+  __builtin_memset(key, 0, sizeof(*key));
+  copy_address(&key->tuple.src, &flow->tuple.dst);
+  copy_address(&key->tuple.dst, &flow->tuple.src);
+  key->tuple.sport_be = flow->tuple.dport_be;
+  key->tuple.dport_be = flow->tuple.sport_be;
+  key->protocol = protocol;
+  key->hook = flow->reverse_hook;
+  key->ifindex = flow->reverse_ifindex;
 }
 
 /* What happens once or twice in a connection's life: the first reply, FIN, RST. Tells the other entry. */
 GLOBAL int flow_turn(const struct packet *p, struct flow_value *flow) {
-	if (!p || !flow) return 0;
-	struct flow_key key;
-	reverse_key_of(flow, p->key.protocol, &key);
-	__u16 mine = 0, other = 0;
-	if (flow->flags & FLOW_REPLY) mine |= FLOW_SEEN_REPLY, other |= FLOW_SEEN_REPLY;
-	if (p->key.protocol == IPPROTO_TCP) {
-		if (p->tcp_flags & TCP_FIN) mine |= FLOW_FIN, other |= FLOW_FIN_PEER;
-		if (p->tcp_flags & TCP_RST) mine |= FLOW_FIN | FLOW_FIN_PEER, other |= FLOW_FIN | FLOW_FIN_PEER;
-	}
-	flow->flags |= mine;
-	struct flow_value *reverse = bpf_map_lookup_elem(&flows, &key);
-	if (reverse) reverse->flags |= other;
-	return 0;
+  if (!p || !flow) return 0;
+  struct flow_key key;
+  reverse_key_of(flow, p->key.protocol, &key);
+  __u16 mine = 0, other = 0;
+  if (flow->flags & FLOW_REPLY) mine |= FLOW_SEEN_REPLY, other |= FLOW_SEEN_REPLY;
+  if (p->key.protocol == IPPROTO_TCP) {
+    if (p->tcp_flags & TCP_FIN) mine |= FLOW_FIN, other |= FLOW_FIN_PEER;
+    if (p->tcp_flags & TCP_RST) mine |= FLOW_FIN | FLOW_FIN_PEER, other |= FLOW_FIN | FLOW_FIN_PEER;
+  }
+  flow->flags |= mine;
+  struct flow_value *reverse = bpf_map_lookup_elem(&flows, &key);
+  if (reverse) reverse->flags |= other;
+  return 0;
 }
 
 static __always_inline void flow_seen(const struct packet *p, struct flow_value *flow, __u32 now) {
-	if (flow->last_seen != now) flow->last_seen = now;
-	__u16 flags = flow->flags;
-	int turn = (flags & (FLOW_REPLY | FLOW_SEEN_REPLY)) == FLOW_REPLY;
-	if (p->key.protocol == IPPROTO_TCP && p->tcp_flags & (TCP_FIN | TCP_RST)) turn = 1;
-	if (turn) flow_turn(p, flow);
+  if (flow->last_seen != now) flow->last_seen = now;
+  __u16 flags = flow->flags;
+  int turn = (flags & (FLOW_REPLY | FLOW_SEEN_REPLY)) == FLOW_REPLY;
+  if (p->key.protocol == IPPROTO_TCP && p->tcp_flags & (TCP_FIN | TCP_RST)) turn = 1;
+  if (turn) flow_turn(p, flow);
 }
 
 GLOBAL int flow_remove(const struct packet *p, const struct flow_value *flow) {
-	if (!p || !flow) return 0;
-	struct flow_key key;
-	reverse_key_of(flow, p->key.protocol, &key);
-	bpf_map_delete_elem(&flows, &key);
-	bpf_map_delete_elem(&flows, &p->key);
-	return 0;
+  if (!p || !flow) return 0;
+  struct flow_key key;
+  reverse_key_of(flow, p->key.protocol, &key);
+  bpf_map_delete_elem(&flows, &key);
+  bpf_map_delete_elem(&flows, &p->key);
+  return 0;
 }

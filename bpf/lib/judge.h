@@ -14,246 +14,251 @@ static __always_inline int is_hook(const struct packet *p, int hook) { return p-
 
 /* Sender: s->flow.src_identity, and for pods who they are and that they are who they say. */
 static __always_inline int judge_sender(struct __sk_buff *skb, struct packet *p, struct scratch *s,
-					const struct pod_value **pod) {
-	if (is_hook(p, HOOK_FROM_POD)) {
-		const struct pod_value *sender = bpf_map_lookup_elem(&pods, &p->key.ifindex);
-		if (!sender) return DROP_POD_UNKNOWN;
-		if (sender->flags & POD_BLOCKED) return DROP_POD_BLOCKED;
-		if (!equal(&p->key.tuple.src, p->family == 6 ? &sender->address6 : &sender->address4)) return DROP_SPOOFED;
-		s->flow.src_identity = sender->identity;
-		*pod = sender;
-		return is_multicast(&p->key.tuple.dst, p->family) ? DROP_MULTICAST : 0;
-	}
-	if (is_hook(p, HOOK_TO_POD) && !skb->ingress_ifindex) { /* made by a process of this node */
-		s->flow.src_identity = IDENTITY_THIS_NODE;
-		return 0;
-	}
-	const struct peer_value *peer = find_peer(&p->key.tuple.src);
-	/* An arriving packet with our own address has not come from us: it gets no rights from it (NP-14). */
-	s->flow.src_identity = peer && peer->kind != PEER_THIS_NODE ? peer->identity : IDENTITY_NONE;
-	return 0;
+                                        const struct pod_value **pod) {
+  if (is_hook(p, HOOK_FROM_POD)) {
+    const struct pod_value *sender = bpf_map_lookup_elem(&pods, &p->key.ifindex);
+    if (!sender) return DROP_POD_UNKNOWN;
+    if (sender->flags & POD_BLOCKED) return DROP_POD_BLOCKED;
+    if (!equal(&p->key.tuple.src, p->family == 6 ? &sender->address6 : &sender->address4)) return DROP_SPOOFED;
+    s->flow.src_identity = sender->identity;
+    *pod = sender;
+    return is_multicast(&p->key.tuple.dst, p->family) ? DROP_MULTICAST : 0;
+  }
+  if (is_hook(p, HOOK_TO_POD) && !skb->ingress_ifindex) { /* made by a process of this node */
+    s->flow.src_identity = IDENTITY_THIS_NODE;
+    return 0;
+  }
+  const struct peer_value *peer = find_peer(&p->key.tuple.src);
+  /* An arriving packet with our own address has not come from us: it gets no rights from it (NP-14). */
+  s->flow.src_identity = peer && peer->kind != PEER_THIS_NODE ? peer->identity : IDENTITY_NONE;
+  return 0;
 }
 
 /* May the flow keep the backend that it has? TCP that was answered keeps it whatever becomes of the endpoint (SVC-D18);
  * others follow the service (SVC-D16). */
 static __always_inline int keeps_translation(const struct packet *p, const struct flow_value *old,
-					     const struct frontend_value *frontend) {
-	if (p->key.protocol == IPPROTO_TCP && old->flags & FLOW_SEEN_REPLY) return 1;
-	if (!frontend) return !(old->flags & FLOW_SERVICE);
-	return old->flags & FLOW_SERVICE && is_member(frontend->set, &old->tuple.dst, old->tuple.dport_be);
+                                             const struct frontend_value *frontend) {
+  if (p->key.protocol == IPPROTO_TCP && old->flags & FLOW_SEEN_REPLY) return 1;
+  if (!frontend) return !(old->flags & FLOW_SERVICE);
+  return old->flags & FLOW_SERVICE && is_member(frontend->set, &old->tuple.dst, old->tuple.dport_be);
 }
 
 /* Destination after services. *frontend_flags: of the frontend, with BACKEND_LOCAL << 16 when the backend is local. */
 GLOBAL int judge_service(struct packet *p, const struct flow_value *old, struct scratch *s) {
-	if (!p || !s) return DROP_FLOW_TABLE;
-	const struct frontend_value *frontend =
-		is_hook(p, HOOK_TO_POD) ? 0
-					: find_frontend(&p->key.tuple.dst, p->key.tuple.dport_be, p->key.protocol,
-							is_hook(p, HOOK_FROM_NET) ? SCOPE_EXTERNAL : SCOPE_INTERNAL);
-	if (old) {
-		if (keeps_translation(p, old, frontend)) {
-			s->flow.tuple = old->tuple;
-			s->flow.service_id = old->service_id;
-			s->flow.flags = old->flags & ~FLOW_NEXT_HOP;
-			return 0;
-		}
-		flow_remove(p, old);
-	}
-	if (!frontend) return 0;
-	struct affinity_key client = {.service_id = frontend->service_id};
-	copy_address(&client.client, &p->key.tuple.src);
-	struct backend_value backend = {};
-	s->flow.service_id = frontend->service_id;
-	int failed = choose_backend(frontend, &client, tuple_hash(&p->key.tuple), &backend);
-	if (failed) return failed;
-	copy_address(&s->flow.tuple.dst, &backend.address);
-	s->flow.tuple.dport_be = backend.port_be;
-	s->flow.flags = FLOW_SERVICE;
-	if (p->key.protocol == IPPROTO_SCTP && backend.port_be != p->key.tuple.dport_be) return DROP_SCTP_PORT;
-	return 0;
+  if (!p || !s) return DROP_FLOW_TABLE;
+  const struct frontend_value *frontend =
+      is_hook(p, HOOK_TO_POD) ? 0
+                              : find_frontend(&p->key.tuple.dst, p->key.tuple.dport_be, p->key.protocol,
+                                              is_hook(p, HOOK_FROM_NET) ? SCOPE_EXTERNAL : SCOPE_INTERNAL);
+  if (old) {
+    if (keeps_translation(p, old, frontend)) {
+      s->flow.tuple = old->tuple;
+      s->flow.service_id = old->service_id;
+      s->flow.flags = old->flags & ~FLOW_NEXT_HOP;
+      return 0;
+    }
+    flow_remove(p, old);
+  }
+  if (!frontend) return 0;
+  struct affinity_key client = {.service_id = frontend->service_id};
+  copy_address(&client.client, &p->key.tuple.src);
+  struct backend_value backend = {};
+  s->flow.service_id = frontend->service_id;
+  int failed = choose_backend(frontend, &client, tuple_hash(&p->key.tuple), &backend);
+  if (failed) return failed;
+  copy_address(&s->flow.tuple.dst, &backend.address);
+  s->flow.tuple.dport_be = backend.port_be;
+  s->flow.flags = FLOW_SERVICE;
+  if (p->key.protocol == IPPROTO_SCTP && backend.port_be != p->key.tuple.dport_be) return DROP_SCTP_PORT;
+  return 0;
 }
 
 static __always_inline __u32 protocol_and_port(const struct packet *p, const struct flow_value *flow) {
-	/* ICMP has no ports; the identifier that stands in their place is nothing policy speaks about. */
-	int icmp = p->key.protocol == IPPROTO_ICMP || p->key.protocol == PROTOCOL_ICMPV6;
-	return (__u32)p->key.protocol << 16 | (icmp ? 0 : flow->tuple.dport_be);
+  /* ICMP has no ports; the identifier that stands in their place is nothing policy speaks about. */
+  int icmp = p->key.protocol == IPPROTO_ICMP || p->key.protocol == PROTOCOL_ICMPV6;
+  return (__u32)p->key.protocol << 16 | (icmp ? 0 : flow->tuple.dport_be);
 }
 
 /* To another machine: natively, or through the tunnel to `remote`. */
-static __always_inline int judge_remote(struct scratch *s, const struct node_config *c, const struct wire_address *remote) {
-	if (!c->overlay_ifindex) {
-		s->flow.delivery = DELIVER_NETWORK;
-		return c->uplink_ifindex ? 0 : DROP_NO_ROUTE;
-	}
-	if (is_zero(remote)) return DROP_NO_ROUTE;
-	s->flow.delivery = DELIVER_TUNNEL;
-	copy_address(&s->flow.node, remote);
-	return 0;
+static __always_inline int judge_remote(struct scratch *s, const struct node_config *c,
+                                        const struct wire_address *remote) {
+  if (!c->overlay_ifindex) {
+    s->flow.delivery = DELIVER_NETWORK;
+    return c->uplink_ifindex ? 0 : DROP_NO_ROUTE;
+  }
+  if (is_zero(remote)) return DROP_NO_ROUTE;
+  s->flow.delivery = DELIVER_TUNNEL;
+  copy_address(&s->flow.node, remote);
+  return 0;
 }
 
-static __always_inline int judge_local_pod(struct packet *p, struct scratch *s, const struct pod_value *sender, __u32 ifindex) {
-	const struct pod_value *pod = bpf_map_lookup_elem(&pods, &ifindex);
-	if (!pod) return DROP_NO_SUCH_POD;
-	if (pod->flags & POD_BLOCKED) return DROP_POD_BLOCKED;
-	s->flow.dst_identity = pod->identity;
-	s->flow.ifindex = ifindex;
-	s->flow.delivery = is_hook(p, HOOK_TO_POD) ? DELIVER_STACK : DELIVER_POD;
-	__builtin_memcpy(s->flow.dst_mac, pod->pod_mac, 6);
-	__builtin_memcpy(s->flow.src_mac, pod->host_mac, 6);
-	/* The node may always talk to its pods (NP-10), a pod always to itself (NP-12). */
-	int exempt = s->flow.src_identity == IDENTITY_THIS_NODE || (sender && ifindex == p->key.ifindex);
-	if (!(pod->flags & POD_INGRESS_ISOLATED) || exempt) return 0;
-	return policy_allows(pod->identity, POLICY_INGRESS, s->flow.src_identity, &p->key.tuple.src,
-			     protocol_and_port(p, &s->flow)) ? 0 : DROP_INGRESS_DENIED;
+static __always_inline int judge_local_pod(struct packet *p, struct scratch *s, const struct pod_value *sender,
+                                           __u32 ifindex) {
+  const struct pod_value *pod = bpf_map_lookup_elem(&pods, &ifindex);
+  if (!pod) return DROP_NO_SUCH_POD;
+  if (pod->flags & POD_BLOCKED) return DROP_POD_BLOCKED;
+  s->flow.dst_identity = pod->identity;
+  s->flow.ifindex = ifindex;
+  s->flow.delivery = is_hook(p, HOOK_TO_POD) ? DELIVER_STACK : DELIVER_POD;
+  __builtin_memcpy(s->flow.dst_mac, pod->pod_mac, 6);
+  __builtin_memcpy(s->flow.src_mac, pod->host_mac, 6);
+  /* The node may always talk to its pods (NP-10), a pod always to itself (NP-12). */
+  int exempt = s->flow.src_identity == IDENTITY_THIS_NODE || (sender && ifindex == p->key.ifindex);
+  if (!(pod->flags & POD_INGRESS_ISOLATED) || exempt) return 0;
+  return policy_allows(pod->identity, POLICY_INGRESS, s->flow.src_identity, &p->key.tuple.src,
+                       protocol_and_port(p, &s->flow))
+             ? 0
+             : DROP_INGRESS_DENIED;
 }
 
 /* Receiver, policy of both ends, way of delivery, and whether the source address must change. */
 GLOBAL int judge_receiver(struct packet *p, struct scratch *s, const struct pod_value *sender,
-				     const struct node_config *c, int *snat) {
-	if (!p || !s || !c || !snat) return DROP_FLOW_TABLE;
-	int from_net = is_hook(p, HOOK_FROM_NET), translated = s->flow.flags & FLOW_SERVICE;
-	const struct peer_value *peer = find_peer(&s->flow.tuple.dst);
-	__u32 kind = peer ? peer->kind : PEER_OUTSIDE;
-	s->flow.dst_identity = peer ? peer->identity : IDENTITY_NONE;
-	int self = kind == PEER_LOCAL_POD && sender && peer->ifindex == p->key.ifindex;
-	if (sender && sender->flags & POD_EGRESS_ISOLATED && !self &&
-	    !policy_allows(sender->identity, POLICY_EGRESS, s->flow.dst_identity, &s->flow.tuple.dst,
-			   protocol_and_port(p, &s->flow)))
-		return DROP_EGRESS_DENIED;
-	*snat = 0;
-	switch (kind) {
-	case PEER_LOCAL_POD:
-		*snat = self; /* hairpin: the pod would answer itself directly */
-		return judge_local_pod(p, s, sender, peer->ifindex);
-	case PEER_LOCAL_POD_CIDR:
-		return DROP_NO_SUCH_POD;
-	case PEER_THIS_NODE:
-	case PEER_NODE_DNS:
-		s->flow.delivery = DELIVER_STACK;
-		return from_net && !translated ? JUDGE_PASS : 0;
-	case PEER_REMOTE_POD:
-	case PEER_REMOTE_POD_CIDR:
-	case PEER_REMOTE_NODE:
-		if (from_net && !translated) return JUDGE_PASS;
-		*snat = from_net;
-		return judge_remote(s, c, kind == PEER_REMOTE_NODE && is_zero(&peer->node) ? &s->flow.tuple.dst : &peer->node);
-	default:
-		if (from_net && !translated) return JUDGE_PASS;
-		*snat = 1;
-		s->flow.delivery = DELIVER_NETWORK;
-		return c->uplink_ifindex ? 0 : DROP_NO_ROUTE;
-	}
+                          const struct node_config *c, int *snat) {
+  if (!p || !s || !c || !snat) return DROP_FLOW_TABLE;
+  int from_net = is_hook(p, HOOK_FROM_NET), translated = s->flow.flags & FLOW_SERVICE;
+  const struct peer_value *peer = find_peer(&s->flow.tuple.dst);
+  __u32 kind = peer ? peer->kind : PEER_OUTSIDE;
+  s->flow.dst_identity = peer ? peer->identity : IDENTITY_NONE;
+  int self = kind == PEER_LOCAL_POD && sender && peer->ifindex == p->key.ifindex;
+  if (sender && sender->flags & POD_EGRESS_ISOLATED && !self &&
+      !policy_allows(sender->identity, POLICY_EGRESS, s->flow.dst_identity, &s->flow.tuple.dst,
+                     protocol_and_port(p, &s->flow)))
+    return DROP_EGRESS_DENIED;
+  *snat = 0;
+  switch (kind) {
+    case PEER_LOCAL_POD:
+      *snat = self; /* hairpin: the pod would answer itself directly */
+      return judge_local_pod(p, s, sender, peer->ifindex);
+    case PEER_LOCAL_POD_CIDR:
+      return DROP_NO_SUCH_POD;
+    case PEER_THIS_NODE:
+    case PEER_NODE_DNS:
+      s->flow.delivery = DELIVER_STACK;
+      return from_net && !translated ? JUDGE_PASS : 0;
+    case PEER_REMOTE_POD:
+    case PEER_REMOTE_POD_CIDR:
+    case PEER_REMOTE_NODE:
+      if (from_net && !translated) return JUDGE_PASS;
+      *snat = from_net;
+      return judge_remote(s, c, kind == PEER_REMOTE_NODE && is_zero(&peer->node) ? &s->flow.tuple.dst : &peer->node);
+    default:
+      if (from_net && !translated) return JUDGE_PASS;
+      *snat = 1;
+      s->flow.delivery = DELIVER_NETWORK;
+      return c->uplink_ifindex ? 0 : DROP_NO_ROUTE;
+  }
 }
 
 /* The entry of the replies: where they are met, and how they go back the way the request came. */
 GLOBAL int judge_reverse(struct __sk_buff *skb, struct packet *p, struct scratch *s, const struct pod_value *sender,
-				    const struct node_config *c) {
-	if (!p || !s || !c) return DROP_FLOW_TABLE;
-	struct flow_value *back = &s->reverse;
-	__builtin_memset(back, 0, sizeof(*back));
-	switch (s->flow.delivery) {
-	case DELIVER_POD:
-		s->flow.reverse_hook = HOOK_FROM_POD;
-		s->flow.reverse_ifindex = s->flow.ifindex;
-		break;
-	case DELIVER_STACK:
-		s->flow.reverse_hook = is_hook(p, HOOK_TO_POD) ? HOOK_FROM_POD : is_hook(p, HOOK_FROM_POD) ? HOOK_TO_POD : HOOK_TO_NET;
-		s->flow.reverse_ifindex = p->key.ifindex;
-		break;
-	default:
-		s->flow.reverse_hook = HOOK_FROM_NET;
-	}
-	if (s->flow.delivery == DELIVER_STACK || is_hook(p, HOOK_TO_POD)) {
-		back->delivery = DELIVER_STACK;
-	} else if (sender) {
-		back->delivery = DELIVER_POD;
-		back->ifindex = p->key.ifindex;
-		__builtin_memcpy(back->dst_mac, sender->pod_mac, 6);
-		__builtin_memcpy(back->src_mac, sender->host_mac, 6);
-	} else if (c->overlay_ifindex && skb->ifindex == c->overlay_ifindex) {
-		struct bpf_tunnel_key tunnel = {};
-		if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return DROP_TUNNEL_UNKNOWN;
-		map_v4(&back->node, bpf_htonl(tunnel.remote_ipv4));
-		back->delivery = DELIVER_TUNNEL;
-	} else {
-		back->delivery = DELIVER_NETWORK;
-	}
-	back->tuple.src = p->key.tuple.dst;
-	back->tuple.dst = p->key.tuple.src;
-	back->tuple.sport_be = p->key.tuple.dport_be;
-	back->tuple.dport_be = p->key.tuple.sport_be;
-	back->reverse_hook = p->key.hook;
-	back->reverse_ifindex = p->key.ifindex;
-	back->service_id = s->flow.service_id;
-	back->src_identity = s->flow.dst_identity;
-	back->dst_identity = s->flow.src_identity;
-	back->epoch = s->flow.epoch;
-	back->last_seen = s->flow.last_seen;
-	return 0;
+                         const struct node_config *c) {
+  if (!p || !s || !c) return DROP_FLOW_TABLE;
+  struct flow_value *back = &s->reverse;
+  __builtin_memset(back, 0, sizeof(*back));
+  switch (s->flow.delivery) {
+    case DELIVER_POD:
+      s->flow.reverse_hook = HOOK_FROM_POD;
+      s->flow.reverse_ifindex = s->flow.ifindex;
+      break;
+    case DELIVER_STACK:
+      s->flow.reverse_hook = is_hook(p, HOOK_TO_POD)     ? HOOK_FROM_POD
+                             : is_hook(p, HOOK_FROM_POD) ? HOOK_TO_POD
+                                                         : HOOK_TO_NET;
+      s->flow.reverse_ifindex = p->key.ifindex;
+      break;
+    default:
+      s->flow.reverse_hook = HOOK_FROM_NET;
+  }
+  if (s->flow.delivery == DELIVER_STACK || is_hook(p, HOOK_TO_POD)) {
+    back->delivery = DELIVER_STACK;
+  } else if (sender) {
+    back->delivery = DELIVER_POD;
+    back->ifindex = p->key.ifindex;
+    __builtin_memcpy(back->dst_mac, sender->pod_mac, 6);
+    __builtin_memcpy(back->src_mac, sender->host_mac, 6);
+  } else if (c->overlay_ifindex && skb->ifindex == c->overlay_ifindex) {
+    struct bpf_tunnel_key tunnel = {};
+    if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return DROP_TUNNEL_UNKNOWN;
+    map_v4(&back->node, bpf_htonl(tunnel.remote_ipv4));
+    back->delivery = DELIVER_TUNNEL;
+  } else {
+    back->delivery = DELIVER_NETWORK;
+  }
+  back->tuple.src = p->key.tuple.dst;
+  back->tuple.dst = p->key.tuple.src;
+  back->tuple.sport_be = p->key.tuple.dport_be;
+  back->tuple.dport_be = p->key.tuple.sport_be;
+  back->reverse_hook = p->key.hook;
+  back->reverse_ifindex = p->key.ifindex;
+  back->service_id = s->flow.service_id;
+  back->src_identity = s->flow.dst_identity;
+  back->dst_identity = s->flow.src_identity;
+  back->epoch = s->flow.epoch;
+  back->last_seen = s->flow.last_seen;
+  return 0;
 }
 
 static __always_inline __u16 swap_fin(__u16 flags) {
-	return (flags & FLOW_FIN ? FLOW_FIN_PEER : 0) | (flags & FLOW_FIN_PEER ? FLOW_FIN : 0);
+  return (flags & FLOW_FIN ? FLOW_FIN_PEER : 0) | (flags & FLOW_FIN_PEER ? FLOW_FIN : 0);
 }
 
 /* Writes both entries. The source of s->flow.tuple becomes the node's own where `snat`. */
-GLOBAL int judge_record(struct packet *p, struct scratch *s, const struct node_config *c,
-				   int snat) {
-	if (!p || !s || !c) return DROP_FLOW_TABLE;
-	int have_nat = s->flow.flags & FLOW_SNAT;
-	if (snat && !have_nat) {
-		const struct wire_address *own = p->family == 6 ? &c->address6 : &c->address4;
-		if (is_zero(own)) return DROP_NO_NODE_ADDRESS;
-		copy_address(&s->flow.tuple.src, own);
-		s->flow.flags |= FLOW_SNAT;
-	}
-	if (s->flow.flags & (FLOW_SERVICE | FLOW_SNAT)) s->flow.flags |= FLOW_REWRITE;
-	s->reverse.flags = FLOW_REPLY | (s->flow.flags & (FLOW_REWRITE | FLOW_SEEN_REPLY)) | swap_fin(s->flow.flags);
-	reverse_key_of(&s->flow, p->key.protocol, &s->reverse_key);
-	if (snat && !have_nat) {
-		int failed = take_nat_port(p, s, c, s->flow.last_seen);
-		if (failed) return failed;
-	} else if (bpf_map_update_elem(&flows, &s->reverse_key, &s->reverse, BPF_ANY)) {
-		return DROP_FLOW_TABLE;
-	}
-	if (bpf_map_update_elem(&flows, &p->key, &s->flow, BPF_ANY)) {
-		bpf_map_delete_elem(&flows, &s->reverse_key);
-		return DROP_FLOW_TABLE;
-	}
-	return 0;
+GLOBAL int judge_record(struct packet *p, struct scratch *s, const struct node_config *c, int snat) {
+  if (!p || !s || !c) return DROP_FLOW_TABLE;
+  int have_nat = s->flow.flags & FLOW_SNAT;
+  if (snat && !have_nat) {
+    const struct wire_address *own = p->family == 6 ? &c->address6 : &c->address4;
+    if (is_zero(own)) return DROP_NO_NODE_ADDRESS;
+    copy_address(&s->flow.tuple.src, own);
+    s->flow.flags |= FLOW_SNAT;
+  }
+  if (s->flow.flags & (FLOW_SERVICE | FLOW_SNAT)) s->flow.flags |= FLOW_REWRITE;
+  s->reverse.flags = FLOW_REPLY | (s->flow.flags & (FLOW_REWRITE | FLOW_SEEN_REPLY)) | swap_fin(s->flow.flags);
+  reverse_key_of(&s->flow, p->key.protocol, &s->reverse_key);
+  if (snat && !have_nat) {
+    int failed = take_nat_port(p, s, c, s->flow.last_seen);
+    if (failed) return failed;
+  } else if (bpf_map_update_elem(&flows, &s->reverse_key, &s->reverse, BPF_ANY)) {
+    return DROP_FLOW_TABLE;
+  }
+  if (bpf_map_update_elem(&flows, &p->key, &s->flow, BPF_ANY)) {
+    bpf_map_delete_elem(&flows, &s->reverse_key);
+    return DROP_FLOW_TABLE;
+  }
+  return 0;
 }
 
 /* The tunnel's sender must be a node: otherwise anybody could speak for any pod. */
 GLOBAL int judge_tunnel(struct __sk_buff *skb) {
-	struct bpf_tunnel_key tunnel = {};
-	struct wire_address remote;
-	if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return DROP_TUNNEL_UNKNOWN;
-	map_v4(&remote, bpf_htonl(tunnel.remote_ipv4));
-	const struct peer_value *peer = find_peer(&remote);
-	return peer && peer->kind == PEER_REMOTE_NODE ? 0 : DROP_TUNNEL_UNKNOWN;
+  struct bpf_tunnel_key tunnel = {};
+  struct wire_address remote;
+  if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return DROP_TUNNEL_UNKNOWN;
+  map_v4(&remote, bpf_htonl(tunnel.remote_ipv4));
+  const struct peer_value *peer = find_peer(&remote);
+  return peer && peer->kind == PEER_REMOTE_NODE ? 0 : DROP_TUNNEL_UNKNOWN;
 }
 
 /* `old`: a living entry of this direction that was made at an older epoch, or null. */
 GLOBAL int judge(struct __sk_buff *skb, struct packet *p, const struct flow_value *old, const struct node_config *c) {
-	struct scratch *s = scratch();
-	const struct pod_value *sender = 0;
-	int snat = 0;
-	if (!p || !s || !c) return DROP_FLOW_TABLE;
-	__builtin_memset(&s->flow, 0, sizeof(s->flow));
-	s->flow.tuple = p->key.tuple;
-	s->flow.epoch = c->epoch;
-	s->flow.last_seen = flow_clock();
-	int failed = judge_sender(skb, p, s, &sender);
-	if (failed) return failed;
-	if (is_hook(p, HOOK_FROM_NET) && skb->ifindex == c->overlay_ifindex) {
-		failed = judge_tunnel(skb);
-		if (failed) return failed;
-	}
-	failed = judge_service(p, old, s);
-	if (failed) return failed;
-	failed = judge_receiver(p, s, sender, c, &snat);
-	if (failed) return failed;
-	failed = judge_reverse(skb, p, s, sender, c);
-	if (failed) return failed;
-	return judge_record(p, s, c, snat);
+  struct scratch *s = scratch();
+  const struct pod_value *sender = 0;
+  int snat = 0;
+  if (!p || !s || !c) return DROP_FLOW_TABLE;
+  __builtin_memset(&s->flow, 0, sizeof(s->flow));
+  s->flow.tuple = p->key.tuple;
+  s->flow.epoch = c->epoch;
+  s->flow.last_seen = flow_clock();
+  int failed = judge_sender(skb, p, s, &sender);
+  if (failed) return failed;
+  if (is_hook(p, HOOK_FROM_NET) && skb->ifindex == c->overlay_ifindex) {
+    failed = judge_tunnel(skb);
+    if (failed) return failed;
+  }
+  failed = judge_service(p, old, s);
+  if (failed) return failed;
+  failed = judge_receiver(p, s, sender, c, &snat);
+  if (failed) return failed;
+  failed = judge_reverse(skb, p, s, sender, c);
+  if (failed) return failed;
+  return judge_record(p, s, c, snat);
 }

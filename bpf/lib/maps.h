@@ -2,9 +2,8 @@
 /* Every map. Sizes are defaults; the agent sets them before loading (kernel/programs.h, MapSizes). */
 #pragma once
 
-#include <linux/bpf.h>
-
 #include <bpf/bpf_helpers.h>
+#include <linux/bpf.h>
 
 #include "wire/config.h"
 #include "wire/drops.h"
@@ -14,41 +13,42 @@
 #include "wire/policy.h"
 #include "wire/services.h"
 
-/* A function that the verifier checks once, on its own, instead of at every call in every state: without this, loading takes
- * seconds. Its pointer arguments may be null as far as the verifier knows, so each is tested. (__noinline is not enough.) */
+/* A function that the verifier checks once, on its own, instead of at every call in every state: without this, loading
+ * takes seconds. Its pointer arguments may be null as far as the verifier knows, so each is tested. (__noinline is not
+ * enough.) */
 #define GLOBAL __attribute__((noinline))
 
-#define HASH_MAP(name, key_type, value_type, size) \
-	struct { \
-		__uint(type, BPF_MAP_TYPE_HASH); \
-		__uint(map_flags, BPF_F_NO_PREALLOC); /* memory follows use */ \
-		__uint(max_entries, size); \
-		__type(key, key_type); \
-		__type(value, value_type); \
-	} name SEC(".maps")
+#define HASH_MAP(name, key_type, value_type, size)                 \
+  struct {                                                         \
+    __uint(type, BPF_MAP_TYPE_HASH);                               \
+    __uint(map_flags, BPF_F_NO_PREALLOC); /* memory follows use */ \
+    __uint(max_entries, size);                                     \
+    __type(key, key_type);                                         \
+    __type(value, value_type);                                     \
+  } name SEC(".maps")
 
 #define LPM_MAP(name, key_type, value_type, size) \
-	struct { \
-		__uint(type, BPF_MAP_TYPE_LPM_TRIE); \
-		__uint(map_flags, BPF_F_NO_PREALLOC); \
-		__uint(max_entries, size); \
-		__type(key, key_type); \
-		__type(value, value_type); \
-	} name SEC(".maps")
+  struct {                                        \
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);          \
+    __uint(map_flags, BPF_F_NO_PREALLOC);         \
+    __uint(max_entries, size);                    \
+    __type(key, key_type);                        \
+    __type(value, value_type);                    \
+  } name SEC(".maps")
 
 #define LRU_MAP(name, key_type, value_type, size) \
-	struct { \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH); \
-		__uint(max_entries, size); \
-		__type(key, key_type); \
-		__type(value, value_type); \
-	} name SEC(".maps")
+  struct {                                        \
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);          \
+    __uint(max_entries, size);                    \
+    __type(key, key_type);                        \
+    __type(value, value_type);                    \
+  } name SEC(".maps")
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct node_config);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct node_config);
 } config SEC(".maps");
 
 HASH_MAP(pods, __u32, struct pod_value, 1024);
@@ -64,35 +64,35 @@ LRU_MAP(flows, struct flow_key, struct flow_value, 262144);
 LRU_MAP(fragments, struct fragment_key, struct fragment_value, 4096);
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, HOOK_COUNT * WIRE_DROP_SLOTS);
-	__type(key, __u32);
-	__type(value, __u64);
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, HOOK_COUNT *WIRE_DROP_SLOTS);
+  __type(key, __u32);
+  __type(value, __u64);
 } drops SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 256 * 1024);
 } events SEC(".maps");
 
 /* Working memory of the slow path: too large for the 512-byte stack. Only tc programs use it; they do not nest. */
 struct scratch {
-	struct flow_value flow, reverse;
-	struct flow_key reverse_key;
+  struct flow_value flow, reverse;
+  struct flow_key reverse_key;
 };
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct scratch);
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct scratch);
 } scratches SEC(".maps");
 
 static __always_inline const struct node_config *node(void) {
-	__u32 zero = 0;
-	return bpf_map_lookup_elem(&config, &zero);
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&config, &zero);
 }
 
 static __always_inline struct scratch *scratch(void) {
-	__u32 zero = 0;
-	return bpf_map_lookup_elem(&scratches, &zero);
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&scratches, &zero);
 }

@@ -6,79 +6,78 @@
 #define NS_PER_SECOND 1000000000ull
 
 static __always_inline const struct frontend_value *find_frontend(const struct wire_address *address, __be16 port_be,
-								  __u8 protocol, __u8 scope) {
-	struct frontend_key key = {.port_be = port_be, .protocol = protocol, .scope = scope};
-	copy_address(&key.address, address);
-	return bpf_map_lookup_elem(&frontends, &key);
+                                                                  __u8 protocol, __u8 scope) {
+  struct frontend_key key = {.port_be = port_be, .protocol = protocol, .scope = scope};
+  copy_address(&key.address, address);
+  return bpf_map_lookup_elem(&frontends, &key);
 }
 
 static __always_inline int is_member(__u64 set, const struct wire_address *address, __be16 port_be) {
-	struct member_key key = {.set = set, .port_be = port_be};
-	copy_address(&key.address, address);
-	return bpf_map_lookup_elem(&members, &key) != 0;
+  struct member_key key = {.set = set, .port_be = port_be};
+  copy_address(&key.address, address);
+  return bpf_map_lookup_elem(&members, &key) != 0;
 }
 
 static __always_inline __u32 mix(__u32 hash, __u32 word) { /* murmur3 */
-	word *= 0xcc9e2d51u;
-	word = word << 15 | word >> 17;
-	hash ^= word * 0x1b873593u;
-	hash = hash << 13 | hash >> 19;
-	return hash * 5 + 0xe6546b64u;
+  word *= 0xcc9e2d51u;
+  word = word << 15 | word >> 17;
+  hash ^= word * 0x1b873593u;
+  hash = hash << 13 | hash >> 19;
+  return hash * 5 + 0xe6546b64u;
 }
 
 /* Equal tuples take equal backends, so a lost flow entry finds its way back while the set is unchanged. */
 GLOBAL __u32 tuple_hash(const struct wire_tuple *t) {
-	if (!t) return 0;
-	__u32 words[9], hash = 0x9747b28cu;
-	__builtin_memcpy(words, t, sizeof(words));
+  if (!t) return 0;
+  __u32 words[9], hash = 0x9747b28cu;
+  __builtin_memcpy(words, t, sizeof(words));
 #pragma unroll
-	for (int i = 0; i < 9; i++) hash = mix(hash, words[i]);
-	hash ^= hash >> 16;
-	hash *= 0x85ebca6bu;
-	hash ^= hash >> 13;
-	hash *= 0xc2b2ae35u;
-	return hash ^ hash >> 16;
+  for (int i = 0; i < 9; i++) hash = mix(hash, words[i]);
+  hash ^= hash >> 16;
+  hash *= 0x85ebca6bu;
+  hash ^= hash >> 13;
+  hash *= 0xc2b2ae35u;
+  return hash ^ hash >> 16;
 }
 
 static __always_inline const struct backend_value *find_backend(const struct frontend_value *frontend, __u32 hash) {
-	struct backend_key key = {.set = frontend->set, .slot = hash % frontend->count};
-	return bpf_map_lookup_elem(&backends, &key);
+  struct backend_key key = {.set = frontend->set, .slot = hash % frontend->count};
+  return bpf_map_lookup_elem(&backends, &key);
 }
 
 /* The backend this client had, when affinity asks for it and it is still one (SVC-D15). 0: none; else *out is it.
  * A choice made now is remembered by remember_affinity. */
 GLOBAL int recall_affinity(const struct affinity_key *key, const struct frontend_value *frontend,
-				      struct backend_value *out) {
-	if (!key || !frontend || !out) return 0;
-	__u32 now = bpf_ktime_get_coarse_ns() / NS_PER_SECOND;
-	struct affinity_value *value = bpf_map_lookup_elem(&affinity, key);
-	if (!value || now - value->seen > frontend->affinity_seconds) return 0;
-	if (!is_member(frontend->set, &value->address, value->port_be)) return 0;
-	value->seen = now;
-	copy_address(&out->address, &value->address);
-	out->port_be = value->port_be;
-	return 1;
+                           struct backend_value *out) {
+  if (!key || !frontend || !out) return 0;
+  __u32 now = bpf_ktime_get_coarse_ns() / NS_PER_SECOND;
+  struct affinity_value *value = bpf_map_lookup_elem(&affinity, key);
+  if (!value || now - value->seen > frontend->affinity_seconds) return 0;
+  if (!is_member(frontend->set, &value->address, value->port_be)) return 0;
+  value->seen = now;
+  copy_address(&out->address, &value->address);
+  out->port_be = value->port_be;
+  return 1;
 }
 
 GLOBAL int remember_affinity(const struct affinity_key *key, const struct backend_value *backend) {
-	if (!key || !backend) return 0;
-	struct affinity_value value = {.port_be = backend->port_be,
-				       .seen = bpf_ktime_get_coarse_ns() / NS_PER_SECOND};
-	copy_address(&value.address, &backend->address);
-	return bpf_map_update_elem(&affinity, key, &value, BPF_ANY);
+  if (!key || !backend) return 0;
+  struct affinity_value value = {.port_be = backend->port_be, .seen = bpf_ktime_get_coarse_ns() / NS_PER_SECOND};
+  copy_address(&value.address, &backend->address);
+  return bpf_map_update_elem(&affinity, key, &value, BPF_ANY);
 }
 
 /* One of the frontend's backends for this client into *out; 0, or enum wire_drop. */
 GLOBAL int choose_backend(const struct frontend_value *frontend, const struct affinity_key *client, __u32 hash,
-				     struct backend_value *out) {
-	if (!frontend || !client || !out) return DROP_NO_BACKEND;
-	if (!frontend->count) return frontend->flags & FRONTEND_DROP_WHEN_EMPTY ? DROP_NO_LOCAL_BACKEND : DROP_NO_BACKEND;
-	if (frontend->affinity_seconds && recall_affinity(client, frontend, out)) return 0;
-	const struct backend_value *backend = find_backend(frontend, hash);
-	if (!backend) return DROP_NO_BACKEND; /* the row changes under us: the client tries again */
-	copy_address(&out->address, &backend->address);
-	out->port_be = backend->port_be;
-	out->flags = backend->flags;
-	if (frontend->affinity_seconds) remember_affinity(client, backend);
-	return 0;
+                          struct backend_value *out) {
+  if (!frontend || !client || !out) return DROP_NO_BACKEND;
+  if (!frontend->count) return frontend->flags & FRONTEND_DROP_WHEN_EMPTY ? DROP_NO_LOCAL_BACKEND : DROP_NO_BACKEND;
+  if (frontend->affinity_seconds && recall_affinity(client, frontend, out)) return 0;
+  const struct backend_value *backend = find_backend(frontend, hash);
+  if (!backend) return DROP_NO_BACKEND; /* the row changes under us: the client tries again */
+  copy_address(&out->address, &backend->address);
+  out->port_be = backend->port_be;
+  out->flags = backend->flags;
+  if (frontend->affinity_seconds) remember_affinity(client, backend);
+  return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Services at socket time: connect and sendmsg see the backend, the application sees the service. v4-mapped sockets pass
- * only the IPv6 hooks. */
+/* Services at socket time: connect and sendmsg see the backend, the application sees the service. v4-mapped sockets
+ * pass only the IPv6 hooks. */
 #pragma once
 
 #include "lib/services.h"
@@ -12,60 +12,60 @@
 const volatile __u8 have_set_retval = 1; /* since 5.18; else the caller sees EPERM where it should see ECONNREFUSED */
 
 static __always_inline void read_destination(struct bpf_sock_addr *ctx, int family, struct wire_address *out) {
-	if (family == 4) {
-		map_v4(out, ctx->user_ip4);
-	} else {
-		__u32 words[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
-		__builtin_memcpy(out, words, 16);
-	}
+  if (family == 4) {
+    map_v4(out, ctx->user_ip4);
+  } else {
+    __u32 words[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
+    __builtin_memcpy(out, words, 16);
+  }
 }
 
 static __always_inline void write_destination(struct bpf_sock_addr *ctx, int family, const struct wire_address *address,
-					      __be16 port_be) {
-	if (family == 4) {
-		ctx->user_ip4 = v4_of(address);
-	} else {
-		__u32 words[4];
-		__builtin_memcpy(words, address, 16);
-		ctx->user_ip6[0] = words[0];
-		ctx->user_ip6[1] = words[1];
-		ctx->user_ip6[2] = words[2];
-		ctx->user_ip6[3] = words[3];
-	}
-	ctx->user_port = port_be;
+                                              __be16 port_be) {
+  if (family == 4) {
+    ctx->user_ip4 = v4_of(address);
+  } else {
+    __u32 words[4];
+    __builtin_memcpy(words, address, 16);
+    ctx->user_ip6[0] = words[0];
+    ctx->user_ip6[1] = words[1];
+    ctx->user_ip6[2] = words[2];
+    ctx->user_ip6[3] = words[3];
+  }
+  ctx->user_port = port_be;
 }
 
 static __always_inline int to_backend(struct bpf_sock_addr *ctx, int family) {
-	struct wire_address destination;
-	read_destination(ctx, family, &destination);
-	__be16 port_be = ctx->user_port;
-	const struct frontend_value *frontend = find_frontend(&destination, port_be, ctx->protocol, SCOPE_INTERNAL);
-	if (!frontend) return SOCKET_ALLOW;
-	struct affinity_key client = {.service_id = frontend->service_id, .by_netns = 1};
-	__u64 cookie = bpf_get_netns_cookie(ctx);
-	__builtin_memcpy(&client.client, &cookie, 8);
-	struct backend_value backend = {};
-	int failed = choose_backend(frontend, &client, bpf_get_prandom_u32(), &backend);
-	if (failed == DROP_NO_BACKEND) {
-		count(HOOK_SOCKET, failed);
-		if (have_set_retval) bpf_set_retval(-ECONNREFUSED);
-		return SOCKET_REFUSE;
-	}
-	if (failed) return SOCKET_ALLOW; /* left alone, so that the packet path drops it: a Local policy times out */
-	struct socket_key key = {.cookie = bpf_get_socket_cookie(ctx), .port_be = backend.port_be};
-	struct socket_value value = {.port_be = port_be};
-	copy_address(&key.backend, &backend.address);
-	copy_address(&value.frontend, &destination);
-	bpf_map_update_elem(&sockets, &key, &value, BPF_ANY);
-	write_destination(ctx, family, &backend.address, backend.port_be);
-	count(HOOK_SOCKET, DROP_NONE);
-	return SOCKET_ALLOW;
+  struct wire_address destination;
+  read_destination(ctx, family, &destination);
+  __be16 port_be = ctx->user_port;
+  const struct frontend_value *frontend = find_frontend(&destination, port_be, ctx->protocol, SCOPE_INTERNAL);
+  if (!frontend) return SOCKET_ALLOW;
+  struct affinity_key client = {.service_id = frontend->service_id, .by_netns = 1};
+  __u64 cookie = bpf_get_netns_cookie(ctx);
+  __builtin_memcpy(&client.client, &cookie, 8);
+  struct backend_value backend = {};
+  int failed = choose_backend(frontend, &client, bpf_get_prandom_u32(), &backend);
+  if (failed == DROP_NO_BACKEND) {
+    count(HOOK_SOCKET, failed);
+    if (have_set_retval) bpf_set_retval(-ECONNREFUSED);
+    return SOCKET_REFUSE;
+  }
+  if (failed) return SOCKET_ALLOW; /* left alone, so that the packet path drops it: a Local policy times out */
+  struct socket_key key = {.cookie = bpf_get_socket_cookie(ctx), .port_be = backend.port_be};
+  struct socket_value value = {.port_be = port_be};
+  copy_address(&key.backend, &backend.address);
+  copy_address(&value.frontend, &destination);
+  bpf_map_update_elem(&sockets, &key, &value, BPF_ANY);
+  write_destination(ctx, family, &backend.address, backend.port_be);
+  count(HOOK_SOCKET, DROP_NONE);
+  return SOCKET_ALLOW;
 }
 
 static __always_inline int to_frontend(struct bpf_sock_addr *ctx, int family) {
-	struct socket_key key = {.cookie = bpf_get_socket_cookie(ctx), .port_be = ctx->user_port};
-	read_destination(ctx, family, &key.backend);
-	const struct socket_value *value = bpf_map_lookup_elem(&sockets, &key);
-	if (value) write_destination(ctx, family, &value->frontend, value->port_be);
-	return SOCKET_ALLOW;
+  struct socket_key key = {.cookie = bpf_get_socket_cookie(ctx), .port_be = ctx->user_port};
+  read_destination(ctx, family, &key.backend);
+  const struct socket_value *value = bpf_map_lookup_elem(&sockets, &key);
+  if (value) write_destination(ctx, family, &value->frontend, value->port_be);
+  return SOCKET_ALLOW;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The data plane of one node: one object, loaded once, attached to every pod's link, the uplink, the tunnel and a cgroup. */
+/* The data plane of one node: one object, loaded once, attached to every pod's link, the uplink, the tunnel and a
+ * cgroup. */
 #include "lib/path.h"
 #include "lib/sockets.h"
 
@@ -16,52 +17,54 @@ int from_netdev(struct __sk_buff *skb) { return path(skb, HOOK_FROM_NET, 0); }
 
 SEC("tc")
 int from_overlay(struct __sk_buff *skb) {
-	/* The inner Ethernet addresses mean nothing here; what the tunnel brings is for us. */
-	if (skb->pkt_type != 0 /* PACKET_HOST */) bpf_skb_change_type(skb, 0);
-	return path(skb, HOOK_FROM_NET, 0);
+  /* The inner Ethernet addresses mean nothing here; what the tunnel brings is for us. */
+  if (skb->pkt_type != 0 /* PACKET_HOST */) bpf_skb_change_type(skb, 0);
+  return path(skb, HOOK_FROM_NET, 0);
 }
 
 /* What the node itself sends out: answers of its own processes that stand behind a service take the service's address
  * again. A service address that is still there was missed by the socket hooks. */
 static __always_inline int from_stack(struct __sk_buff *skb) {
-	struct packet p = {};
-	if (parse(skb, &p, HOOK_TO_NET, 0) || p.kind == PACKET_ICMP_ERROR) return TC_ACT_OK;
-	__u32 now = flow_clock();
-	struct flow_value *flow = bpf_map_lookup_elem(&flows, &p.key);
-	if (flow && !flow_expired(flow, p.key.protocol, now)) {
-		flow_seen(&p, flow, now);
-		if (flow->flags & FLOW_REWRITE && rewrite(skb, &p, &flow->tuple)) return drop(skb, &p, flow, DROP_REWRITE);
-		return TC_ACT_OK;
-	}
-	const struct frontend_value *frontend =
-		find_frontend(&p.key.tuple.dst, p.key.tuple.dport_be, p.key.protocol, SCOPE_INTERNAL);
-	if (!frontend) return TC_ACT_OK;
-	return drop(skb, &p, 0, frontend->count ? DROP_NOT_TRANSLATED
-				: frontend->flags & FRONTEND_DROP_WHEN_EMPTY ? DROP_NO_LOCAL_BACKEND : DROP_NO_BACKEND);
+  struct packet p = {};
+  if (parse(skb, &p, HOOK_TO_NET, 0) || p.kind == PACKET_ICMP_ERROR) return TC_ACT_OK;
+  __u32 now = flow_clock();
+  struct flow_value *flow = bpf_map_lookup_elem(&flows, &p.key);
+  if (flow && !flow_expired(flow, p.key.protocol, now)) {
+    flow_seen(&p, flow, now);
+    if (flow->flags & FLOW_REWRITE && rewrite(skb, &p, &flow->tuple)) return drop(skb, &p, flow, DROP_REWRITE);
+    return TC_ACT_OK;
+  }
+  const struct frontend_value *frontend =
+      find_frontend(&p.key.tuple.dst, p.key.tuple.dport_be, p.key.protocol, SCOPE_INTERNAL);
+  if (!frontend) return TC_ACT_OK;
+  return drop(skb, &p, 0,
+              frontend->count                              ? DROP_NOT_TRANSLATED
+              : frontend->flags & FRONTEND_DROP_WHEN_EMPTY ? DROP_NO_LOCAL_BACKEND
+                                                           : DROP_NO_BACKEND);
 }
 
 SEC("tc")
 int to_netdev(struct __sk_buff *skb) {
-	if (skb->ingress_ifindex) return TC_ACT_OK; /* forwarded, hence judged when it came in */
-	return from_stack(skb);
+  if (skb->ingress_ifindex) return TC_ACT_OK; /* forwarded, hence judged when it came in */
+  return from_stack(skb);
 }
 
 /* What reaches the tunnel device through the node's routes has no tunnel key yet. */
 SEC("tc")
 int to_overlay(struct __sk_buff *skb) {
-	struct bpf_tunnel_key tunnel = {};
-	if (skb->ingress_ifindex && !bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return TC_ACT_OK;
-	if (!skb->ingress_ifindex && from_stack(skb) == TC_ACT_SHOT) return TC_ACT_SHOT;
-	struct packet p = {};
-	if (parse(skb, &p, HOOK_TO_NET, 0)) return TC_ACT_SHOT; /* neighbour discovery has no receiver in a tunnel */
-	const struct node_config *c = node();
-	const struct peer_value *peer = find_peer(&p.key.tuple.dst);
-	if (!c || !peer) return drop(skb, &p, 0, DROP_NO_ROUTE);
-	struct wire_address remote;
-	copy_address(&remote, is_zero(&peer->node) ? &p.key.tuple.dst : &peer->node);
-	if (peer->kind != PEER_REMOTE_POD && peer->kind != PEER_REMOTE_POD_CIDR && peer->kind != PEER_REMOTE_NODE)
-		return drop(skb, &p, 0, DROP_NO_ROUTE);
-	return into_tunnel(skb, &remote, c) ? drop(skb, &p, 0, DROP_REWRITE) : TC_ACT_OK;
+  struct bpf_tunnel_key tunnel = {};
+  if (skb->ingress_ifindex && !bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return TC_ACT_OK;
+  if (!skb->ingress_ifindex && from_stack(skb) == TC_ACT_SHOT) return TC_ACT_SHOT;
+  struct packet p = {};
+  if (parse(skb, &p, HOOK_TO_NET, 0)) return TC_ACT_SHOT; /* neighbour discovery has no receiver in a tunnel */
+  const struct node_config *c = node();
+  const struct peer_value *peer = find_peer(&p.key.tuple.dst);
+  if (!c || !peer) return drop(skb, &p, 0, DROP_NO_ROUTE);
+  struct wire_address remote;
+  copy_address(&remote, is_zero(&peer->node) ? &p.key.tuple.dst : &peer->node);
+  if (peer->kind != PEER_REMOTE_POD && peer->kind != PEER_REMOTE_POD_CIDR && peer->kind != PEER_REMOTE_NODE)
+    return drop(skb, &p, 0, DROP_NO_ROUTE);
+  return into_tunnel(skb, &remote, c) ? drop(skb, &p, 0, DROP_REWRITE) : TC_ACT_OK;
 }
 
 SEC("cgroup/connect4")

@@ -5,12 +5,12 @@
 
 /* One row. Absent node address of a family: all zero. */
 struct node_config {
-	__u32 epoch;            /* of the tables a flow's judgement rests on; see wire/flows.h */
-	__u32 uplink_ifindex;   /* 0: there is none, nothing leaves the node */
-	__u32 overlay_ifindex;  /* collect-metadata vxlan device; 0 with native routing */
-	__u32 vni;
-	struct wire_address address4, address6; /* of the node, for masquerading and hairpins */
-	__u16 nat_first, nat_last; /* host order, inclusive; outside ip_local_port_range */
-	__u32 pad0;
+  __u32 epoch;           /* of the tables a flow's judgement rests on; see wire/flows.h */
+  __u32 uplink_ifindex;  /* 0: there is none, nothing leaves the node */
+  __u32 overlay_ifindex; /* collect-metadata vxlan device; 0 with native routing */
+  __u32 vni;
+  struct wire_address address4, address6; /* of the node, for masquerading and hairpins */
+  __u16 nat_first, nat_last;              /* host order, inclusive; outside ip_local_port_range */
+  __u32 pad0;
 };
 WIRE_ASSERT(sizeof(struct node_config) == 56);

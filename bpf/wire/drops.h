@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every reason for which the data plane ends a packet: the only list. The word is what the flow event, the metric label,
- * the CLI and docs/guide/drop-reasons.md say. Append only: numbers are in pinned counters. */
+/* Every reason for which the data plane ends a packet: the only list. The word is what the flow event, the metric
+ * label, the CLI and docs/guide/drop-reasons.md say. Append only: numbers are in pinned counters. */
 #pragma once
 
 #include "wire/wire.h"
 
+/* clang-format off */
 /* X(CONSTANT, "word", "sentence for people") */
 #define WIRE_DROP_REASONS(X) \
 	X(DROP_POD_UNKNOWN, "pod_unknown", "the sending interface belongs to no pod that the agent has realized") \
@@ -30,12 +31,14 @@
 	X(DROP_NOT_TRANSLATED, "not_translated", "a process outside the agent's cgroup sent to a service address; only processes inside are translated") \
 	X(DROP_REWRITE, "rewrite", "the kernel refused to rewrite the packet")
 
+/* clang-format on */
+
 enum wire_drop {
-	DROP_NONE = 0,
+  DROP_NONE = 0,
 #define X(name, word, sentence) name,
-	WIRE_DROP_REASONS(X)
+  WIRE_DROP_REASONS(X)
 #undef X
-	DROP_COUNT,
+      DROP_COUNT,
 };
 
 /* Key of the per-CPU counter array: hook * WIRE_DROP_SLOTS + reason; reason 0 counts packets let through new flows. */

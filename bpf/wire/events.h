@@ -5,17 +5,17 @@
 
 /* Ring buffer events. */
 struct drop_event {
-	__u64 time; /* ns of the boot clock */
-	struct wire_tuple tuple; /* as it arrived */
-	struct wire_tuple translated;
-	__u32 ifindex;
-	__u32 src_identity, dst_identity;
-	__u32 length; /* bytes of the packet */
-	__u64 service_id;
-	__u8 reason; /* enum wire_drop */
-	__u8 hook;   /* enum wire_hook */
-	__u8 protocol;
-	__u8 tcp_flags;
-	__u32 pad0;
+  __u64 time;              /* ns of the boot clock */
+  struct wire_tuple tuple; /* as it arrived */
+  struct wire_tuple translated;
+  __u32 ifindex;
+  __u32 src_identity, dst_identity;
+  __u32 length; /* bytes of the packet */
+  __u64 service_id;
+  __u8 reason; /* enum wire_drop */
+  __u8 hook;   /* enum wire_hook */
+  __u8 protocol;
+  __u8 tcp_flags;
+  __u32 pad0;
 };
 WIRE_ASSERT(sizeof(struct drop_event) == 112);

@@ -25,7 +25,8 @@ bool stands_on(int link_fd, uint64_t cgroup_id) {
 Result<Fd> attach_one(int cgroup, uint64_t cgroup_id, const CgroupProgram& program, const std::string& pin) {
   if (!pin.empty()) {
     Fd old(bpf_obj_get(pin.c_str()));
-    if (old && stands_on(old.get(), cgroup_id) && bpf_link_update(old.get(), program.program_fd, nullptr) == 0) return old;
+    if (old && stands_on(old.get(), cgroup_id) && bpf_link_update(old.get(), program.program_fd, nullptr) == 0)
+      return old;
     if (old) ::unlink(pin.c_str());
   }
   Fd link(bpf_link_create(program.program_fd, cgroup, static_cast<bpf_attach_type>(program.attach_type), nullptr));
@@ -40,10 +41,12 @@ Result<std::vector<Fd>> attach_to_cgroup(const std::string& path, std::span<cons
                                          const std::string& pin_directory) {
   Fd cgroup(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!cgroup) return fail_errno(errno, "open cgroup " + path);
-  struct statfs file_system {};
-  struct stat folder {};
-  if (::fstatfs(cgroup.get(), &file_system) || ::fstat(cgroup.get(), &folder)) return fail_errno(errno, "stat cgroup " + path);
-  if (file_system.f_type != CGROUP2_SUPER_MAGIC) return fail(ErrorKind::kUnsupported, "{} is not in a cgroup v2 hierarchy", path);
+  struct statfs file_system{};
+  struct stat folder{};
+  if (::fstatfs(cgroup.get(), &file_system) || ::fstat(cgroup.get(), &folder))
+    return fail_errno(errno, "stat cgroup " + path);
+  if (file_system.f_type != CGROUP2_SUPER_MAGIC)
+    return fail(ErrorKind::kUnsupported, "{} is not in a cgroup v2 hierarchy", path);
   if (!pin_directory.empty()) {
     std::error_code error;
     std::filesystem::create_directories(pin_directory, error);

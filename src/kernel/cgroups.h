@@ -17,9 +17,9 @@ struct CgroupProgram {
   int attach_type = 0;  // enum bpf_attach_type
 };
 
-// Attaches each as a BPF link. With a pin directory (in a bpffs) a link that is pinned there and stands on the same cgroup is
-// pointed at the new program in one step; otherwise it is made and pinned. The links live as long as the pin or the
-// descriptors that are returned.
+// Attaches each as a BPF link. With a pin directory (in a bpffs) a link that is pinned there and stands on the same
+// cgroup is pointed at the new program in one step; otherwise it is made and pinned. The links live as long as the pin
+// or the descriptors that are returned.
 Result<std::vector<Fd>> attach_to_cgroup(const std::string& path, std::span<const CgroupProgram> programs,
                                          const std::string& pin_directory);
 

@@ -10,7 +10,8 @@ BatchOutcome FakeMap::update(std::span<const MapEntry> entries) {
     if (key.size() != shape_.key_size || value.size() != shape_.value_size)
       return {done, Error{ErrorKind::kInternal, fmt::format("map {}: a row of wrong size", shape_.name)}};
     if (rows.size() >= shape_.max_entries && !rows.contains(key))
-      return {done, Error{ErrorKind::kTransient, fmt::format("map {} is full ({} entries)", shape_.name, shape_.max_entries)}};
+      return {done, Error{ErrorKind::kTransient,
+                          fmt::format("map {} is full ({} entries)", shape_.name, shape_.max_entries)}};
     rows[key] = value;
     ++writes;
     if (on_write) on_write(shape_.name, false);

@@ -48,13 +48,15 @@ Result<void> cgroup2() {
 Result<void> map_type(bpf_map_type type) {
   const int found = libbpf_probe_bpf_map_type(type, nullptr);
   if (found == 1) return {};
-  return fail(ErrorKind::kUnsupported, "{}", found < 0 ? std::strerror(-found) : "the kernel does not know the map type");
+  return fail(ErrorKind::kUnsupported, "{}",
+              found < 0 ? std::strerror(-found) : "the kernel does not know the map type");
 }
 
 Result<void> helper(bpf_prog_type type, bpf_func_id id) {
   const int found = libbpf_probe_bpf_helper(type, id, nullptr);
   if (found == 1) return {};
-  return fail(ErrorKind::kUnsupported, "{}", found < 0 ? std::strerror(-found) : "the verifier does not know the helper");
+  return fail(ErrorKind::kUnsupported, "{}",
+              found < 0 ? std::strerror(-found) : "the verifier does not know the helper");
 }
 
 // Everything below runs in a namespace that exists for the probes alone.
@@ -81,7 +83,8 @@ Result<void> ipv6() {
 }
 
 Result<void> clsact() {
-  LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = 10, .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
+  LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = 10,
+              .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
   const int failed = bpf_tc_hook_create(&hook);
   if (failed && failed != -EEXIST) return fail(ErrorKind::kUnsupported, "{}", std::strerror(-failed));
   return {};
@@ -111,7 +114,8 @@ bool ask(std::vector<Feature>& features, const Question& question) {
 }
 
 void skip(std::vector<Feature>& features, const Question& question, std::string_view because) {
-  features.push_back({question.name, question.required, false, question.probed_by, question.consequence, fmt::format("not asked: {}", because)});
+  features.push_back({question.name, question.required, false, question.probed_by, question.consequence,
+                      fmt::format("not asked: {}", because)});
 }
 
 // Each question may rest on those before it (clsact and data plane use the veth).
@@ -119,7 +123,8 @@ const std::vector<Question>& inside_questions() {
   static const std::vector<Question> questions = {
       {"veth", true, "make a veth pair", "pods have no links", veth},
       {"ipv6", false, "look for /proc/sys/net/ipv6", "IPv4 only: use --ip-family ipv4", ipv6},
-      {"vxlan", false, "make a collect-metadata vxlan device", "--routing vxlan is not possible; native routing is", vxlan},
+      {"vxlan", false, "make a collect-metadata vxlan device", "--routing vxlan is not possible; native routing is",
+       vxlan},
       {"clsact", true, "put a clsact qdisc on a veth", "programs cannot be attached to links", clsact},
       {"data-plane", true, "load every program and attach it to a veth", "no packet can be judged", data_plane},
   };
@@ -128,17 +133,22 @@ const std::vector<Question>& inside_questions() {
 
 const std::vector<Question>& outside_questions() {
   static const std::vector<Question> questions = {
-      {"bpffs", true, "look for bpf in /proc/filesystems", "maps and programs cannot outlive the agent", [] { return filesystem("bpf"); }},
+      {"bpffs", true, "look for bpf in /proc/filesystems", "maps and programs cannot outlive the agent",
+       [] { return filesystem("bpf"); }},
       {"btf", false, "open /sys/kernel/btf/vmlinux", "drop reasons of the kernel itself have numbers, not names",
        []() -> Result<void> {
          if (access("/sys/kernel/btf/vmlinux", R_OK) == 0) return {};
          return fail(ErrorKind::kUnsupported, "{}", std::strerror(errno));
        }},
       {"cgroup2", true, "look for a cgroup2 mount", "processes of the node cannot reach ClusterIPs", cgroup2},
-      {"lpm-trie", true, "create the map type", "addresses cannot be looked up", [] { return map_type(BPF_MAP_TYPE_LPM_TRIE); }},
-      {"lru-hash", true, "create the map type", "connections cannot be remembered", [] { return map_type(BPF_MAP_TYPE_LRU_HASH); }},
-      {"ringbuf", true, "create the map type", "drops cannot be reported", [] { return map_type(BPF_MAP_TYPE_RINGBUF); }},
-      {"redirect-peer", true, "ask the verifier for bpf_redirect_peer", "pods of one node cannot reach each other (Linux 5.10)",
+      {"lpm-trie", true, "create the map type", "addresses cannot be looked up",
+       [] { return map_type(BPF_MAP_TYPE_LPM_TRIE); }},
+      {"lru-hash", true, "create the map type", "connections cannot be remembered",
+       [] { return map_type(BPF_MAP_TYPE_LRU_HASH); }},
+      {"ringbuf", true, "create the map type", "drops cannot be reported",
+       [] { return map_type(BPF_MAP_TYPE_RINGBUF); }},
+      {"redirect-peer", true, "ask the verifier for bpf_redirect_peer",
+       "pods of one node cannot reach each other (Linux 5.10)",
        [] { return helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_redirect_peer); }},
       {"redirect-neigh", true, "ask the verifier for bpf_redirect_neigh", "packets cannot leave the node (Linux 5.10)",
        [] { return helper(BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_redirect_neigh); }},
@@ -155,20 +165,28 @@ const std::vector<Question>& outside_questions() {
 
 std::vector<Feature> probe_features() {
   std::vector<Feature> features;
-  const bool is_root = ask(features, {"root", true, "effective user id", "namespaces, links and BPF programs need root", root});
+  const bool is_root =
+      ask(features, {"root", true, "effective user id", "namespaces, links and BPF programs need root", root});
   Fd own_namespace;
-  const Question namespaces{"netns", true, "create a network namespace", "nodes and pods are network namespaces", [&]() -> Result<void> {
+  const Question namespaces{"netns", true, "create a network namespace", "nodes and pods are network namespaces",
+                            [&]() -> Result<void> {
                               own_namespace = TRY(create_anonymous_netns());
                               return {};
                             }};
-  if (is_root) ask(features, namespaces);
-  else skip(features, namespaces, "needs root");
+  if (is_root)
+    ask(features, namespaces);
+  else
+    skip(features, namespaces, "needs root");
   for (const auto& question : outside_questions()) {
-    if (is_root || question.name == std::string_view("bpffs") || question.name == std::string_view("btf") || question.name == std::string_view("cgroup2")) ask(features, question);
-    else skip(features, question, "needs root");
+    if (is_root || question.name == std::string_view("bpffs") || question.name == std::string_view("btf") ||
+        question.name == std::string_view("cgroup2"))
+      ask(features, question);
+    else
+      skip(features, question, "needs root");
   }
   if (!own_namespace) {
-    for (const auto& question : inside_questions()) skip(features, question, "there is no network namespace to try it in");
+    for (const auto& question : inside_questions())
+      skip(features, question, "there is no network namespace to try it in");
     return features;
   }
   const auto done = in_netns(own_namespace.get(), [&]() -> Result<void> {
@@ -184,7 +202,8 @@ Result<void> require_features(const std::vector<Feature>& features) {
   std::string missing;
   for (const auto& feature : features)
     if (feature.required && !feature.present)
-      missing += fmt::format("{}{} ({}: {})", missing.empty() ? "" : "; ", feature.name, feature.consequence, feature.detail);
+      missing +=
+          fmt::format("{}{} ({}: {})", missing.empty() ? "" : "; ", feature.name, feature.consequence, feature.detail);
   if (missing.empty()) return {};
   return fail(ErrorKind::kUnsupported, "this machine lacks {}", missing);
 }

@@ -9,8 +9,8 @@
 namespace carrick::kernel {
 
 struct Feature {
-  std::string name;         // "clsact", stable: it is in the JSON of `carrick doctor`
-  bool required = true;     // without it nothing works; otherwise `consequence` says what does not
+  std::string name;      // "clsact", stable: it is in the JSON of `carrick doctor`
+  bool required = true;  // without it nothing works; otherwise `consequence` says what does not
   bool present = false;
   std::string probed_by;    // "attach a clsact qdisc to a veth in a new network namespace"
   std::string consequence;  // of its absence, one sentence

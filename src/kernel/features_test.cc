@@ -17,7 +17,8 @@ TEST(Features, EveryAnswerIsWholeAndHereNothingRequiredIsMissing) {
     EXPECT_FALSE(feature.probed_by.empty() || feature.consequence.empty()) << feature.name;
     EXPECT_EQ(feature.present, feature.detail.empty()) << feature.name << ": " << feature.detail;
   }
-  for (const char* name : {"root", "netns", "veth", "vxlan", "clsact", "data-plane", "cgroup2", "redirect-peer"}) EXPECT_TRUE(names.contains(name)) << name;
+  for (const char* name : {"root", "netns", "veth", "vxlan", "clsact", "data-plane", "cgroup2", "redirect-peer"})
+    EXPECT_TRUE(names.contains(name)) << name;
   if (geteuid() != 0) GTEST_SKIP() << "not root";
   const auto all = require_features(features);
   EXPECT_TRUE(all) << all.error().message;
@@ -30,7 +31,8 @@ TEST(Features, WithoutRootTheReasonIsNamed) {
     if (setuid(65534)) _exit(99);
     const auto features = probe_features();
     const auto all = require_features(features);
-    const bool named = !all && all.error().kind == ErrorKind::kUnsupported && all.error().message.find("root") != std::string::npos;
+    const bool named =
+        !all && all.error().kind == ErrorKind::kUnsupported && all.error().message.find("root") != std::string::npos;
     _exit(named ? 0 : 1);
   }
   int status = 0;
@@ -40,7 +42,8 @@ TEST(Features, WithoutRootTheReasonIsNamed) {
 
 TEST(Features, MissingOptionsAreNoObstacle) {
   EXPECT_TRUE(require_features({{.name = "vxlan", .required = false, .present = false}}));
-  const auto missing = require_features({{.name = "clsact", .required = true, .present = false, .consequence = "no programs", .detail = "EINVAL"}});
+  const auto missing = require_features(
+      {{.name = "clsact", .required = true, .present = false, .consequence = "no programs", .detail = "EINVAL"}});
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().message, "this machine lacks clsact (no programs: EINVAL)");
 }

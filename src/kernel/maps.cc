@@ -54,7 +54,8 @@ class LinuxMap : public Map {
     return std::optional(std::move(value));
   }
 
-  // By keys, then values: the batch lookup of hashes needs a buffer for a whole bucket, and tries have none of their own.
+  // By keys, then values: the batch lookup of hashes needs a buffer for a whole bucket, and tries have none of their
+  // own.
   Result<std::vector<MapEntry>> read_all() override {
     std::vector<std::string> keys;
     std::string key(shape_.key_size, '\0');
@@ -75,9 +76,7 @@ class LinuxMap : public Map {
   }
 
  private:
-  size_t batch_size() const {
-    return std::max<size_t>(1, kBatchBytes / (shape_.key_size + shape_.value_size));
-  }
+  size_t batch_size() const { return std::max<size_t>(1, kBatchBytes / (shape_.key_size + shape_.value_size)); }
 
   int update_batch(std::span<const MapEntry> entries, uint32_t& count) {
     keys_.resize(entries.size() * shape_.key_size);
@@ -96,7 +95,8 @@ class LinuxMap : public Map {
 
   int update_singly(std::span<const MapEntry> entries, uint32_t& count) {
     for (count = 0; count < entries.size(); ++count)
-      if (bpf_map_update_elem(fd_.get(), entries[count].key.data(), entries[count].value.data(), BPF_ANY)) return -errno;
+      if (bpf_map_update_elem(fd_.get(), entries[count].key.data(), entries[count].value.data(), BPF_ANY))
+        return -errno;
     return 0;
   }
 

@@ -54,7 +54,8 @@ Result<std::unique_ptr<Map>> open_map(Fd fd);
 // Sum over CPUs of every slot of a per-CPU array of 64-bit counters.
 Result<std::vector<uint64_t>> read_counters(int map_fd, uint32_t slots);
 
-// A map in memory. Full maps refuse as the kernel does; `fault` (when set) is asked before every entry and may refuse it.
+// A map in memory. Full maps refuse as the kernel does; `fault` (when set) is asked before every entry and may refuse
+// it.
 class FakeMap : public Map {
  public:
   explicit FakeMap(MapShape shape) : shape_(std::move(shape)) {}
@@ -67,7 +68,7 @@ class FakeMap : public Map {
   std::map<std::string, std::string, std::less<>> rows;
   std::function<std::optional<Error>()> fault;
   std::function<void(const std::string& map, bool removal)> on_write;  // called for each entry that took effect
-  uint64_t writes = 0;  // entries updated or removed so far
+  uint64_t writes = 0;                                                 // entries updated or removed so far
 
  private:
   MapShape shape_;

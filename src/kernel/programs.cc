@@ -13,9 +13,9 @@
 #include <cstring>
 #include <filesystem>
 
-#include "kernel/cgroups.h"
 #include "base/fd.h"
 #include "dataplane.skel.h"
+#include "kernel/cgroups.h"
 
 namespace carrick::kernel {
 namespace {
@@ -23,7 +23,8 @@ namespace {
 // What libbpf says goes into the error of the call that made it speak, never to stderr.
 thread_local std::string libbpf_words;
 
-__attribute__((format(printf, 2, 0))) int collect_words(libbpf_print_level level, const char* format, va_list arguments) {
+__attribute__((format(printf, 2, 0))) int collect_words(libbpf_print_level level, const char* format,
+                                                        va_list arguments) {
   if (level == LIBBPF_DEBUG) return 0;
   char line[2048];
   std::vsnprintf(line, sizeof line, format, arguments);
@@ -80,7 +81,8 @@ std::string map_directory(const std::string& pins) { return fmt::format("{}/maps
 Result<void> adopt_pinned(dataplane& skeleton, const std::string& pins) {
   std::error_code error;
   std::filesystem::create_directories(map_directory(pins), error);
-  if (error) return fail(ErrorKind::kUnsupported, "create {} (is it in a bpffs?): {}", map_directory(pins), error.message());
+  if (error)
+    return fail(ErrorKind::kUnsupported, "create {} (is it in a bpffs?): {}", map_directory(pins), error.message());
   for (const char* name : kPinnedMaps) {
     const std::string path = map_directory(pins) + "/" + name;
     bpf_map* map = bpf_object__find_map_by_name(skeleton.obj, name);
@@ -124,8 +126,12 @@ class LinuxPrograms : public Programs {
 
   Result<void> attach(uint32_t ifindex, Attachment as) override {
     const auto& programs = skeleton_->progs;
-    bpf_program* in = as == Attachment::kPod ? programs.from_pod : as == Attachment::kUplink ? programs.from_netdev : programs.from_overlay;
-    bpf_program* out = as == Attachment::kPod ? programs.to_pod : as == Attachment::kUplink ? programs.to_netdev : programs.to_overlay;
+    bpf_program* in = as == Attachment::kPod      ? programs.from_pod
+                      : as == Attachment::kUplink ? programs.from_netdev
+                                                  : programs.from_overlay;
+    bpf_program* out = as == Attachment::kPod      ? programs.to_pod
+                       : as == Attachment::kUplink ? programs.to_netdev
+                                                   : programs.to_overlay;
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
                 .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
     const int failed = bpf_tc_hook_create(&hook);
@@ -139,21 +145,23 @@ class LinuxPrograms : public Programs {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
                 .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
     const int failed = bpf_tc_hook_destroy(&hook);
-    if (failed && failed != -ENOENT && failed != -ENODEV && failed != -EINVAL) return tc_error(-failed, "remove clsact from", ifindex);
+    if (failed && failed != -ENOENT && failed != -ENODEV && failed != -EINVAL)
+      return tc_error(-failed, "remove clsact from", ifindex);
     libbpf_words.clear();
     return {};
   }
 
   Result<void> attach_cgroup(const std::string& path) override {
     const auto& p = skeleton_->progs;
-    const std::array<CgroupProgram, 8> programs = {{{"connect4", bpf_program__fd(p.connect4), BPF_CGROUP_INET4_CONNECT},
-                                                    {"connect6", bpf_program__fd(p.connect6), BPF_CGROUP_INET6_CONNECT},
-                                                    {"sendmsg4", bpf_program__fd(p.sendmsg4), BPF_CGROUP_UDP4_SENDMSG},
-                                                    {"sendmsg6", bpf_program__fd(p.sendmsg6), BPF_CGROUP_UDP6_SENDMSG},
-                                                    {"recvmsg4", bpf_program__fd(p.recvmsg4), BPF_CGROUP_UDP4_RECVMSG},
-                                                    {"recvmsg6", bpf_program__fd(p.recvmsg6), BPF_CGROUP_UDP6_RECVMSG},
-                                                    {"getpeername4", bpf_program__fd(p.getpeername4), BPF_CGROUP_INET4_GETPEERNAME},
-                                                    {"getpeername6", bpf_program__fd(p.getpeername6), BPF_CGROUP_INET6_GETPEERNAME}}};
+    const std::array<CgroupProgram, 8> programs = {
+        {{"connect4", bpf_program__fd(p.connect4), BPF_CGROUP_INET4_CONNECT},
+         {"connect6", bpf_program__fd(p.connect6), BPF_CGROUP_INET6_CONNECT},
+         {"sendmsg4", bpf_program__fd(p.sendmsg4), BPF_CGROUP_UDP4_SENDMSG},
+         {"sendmsg6", bpf_program__fd(p.sendmsg6), BPF_CGROUP_UDP6_SENDMSG},
+         {"recvmsg4", bpf_program__fd(p.recvmsg4), BPF_CGROUP_UDP4_RECVMSG},
+         {"recvmsg6", bpf_program__fd(p.recvmsg6), BPF_CGROUP_UDP6_RECVMSG},
+         {"getpeername4", bpf_program__fd(p.getpeername4), BPF_CGROUP_INET4_GETPEERNAME},
+         {"getpeername6", bpf_program__fd(p.getpeername6), BPF_CGROUP_INET6_GETPEERNAME}}};
     auto links = attach_to_cgroup(path, programs, pins_.empty() ? "" : pins_ + "/links");
     if (!links) return std::unexpected(links.error());
     cgroup_links_ = std::move(*links);
@@ -183,7 +191,8 @@ class LinuxPrograms : public Programs {
  private:
   static Result<void> attach_one(uint32_t ifindex, bpf_tc_attach_point point, bpf_program* program) {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex), .attach_point = point);
-    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program), .flags = BPF_TC_F_REPLACE, .handle = 1, .priority = 1);
+    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program), .flags = BPF_TC_F_REPLACE, .handle = 1,
+                .priority = 1);
     const int failed = bpf_tc_attach(&hook, &options);
     if (failed) return tc_error(-failed, fmt::format("attach {} to", bpf_program__name(program)), ifindex);
     return {};
@@ -191,7 +200,9 @@ class LinuxPrograms : public Programs {
 
   static Result<void> tc_error(int number, std::string_view doing, uint32_t ifindex) {
     const auto words = last_words();
-    return fail(number == ENODEV ? ErrorKind::kNotFound : number == EOPNOTSUPP ? ErrorKind::kUnsupported : ErrorKind::kTransient,
+    return fail(number == ENODEV       ? ErrorKind::kNotFound
+                : number == EOPNOTSUPP ? ErrorKind::kUnsupported
+                                       : ErrorKind::kTransient,
                 "{} link {}: {}{}{}", doing, ifindex, std::strerror(number), words.empty() ? "" : ": ", words);
   }
 
@@ -239,7 +250,8 @@ Result<std::unique_ptr<Programs>> load_programs(const ProgramOptions& options) {
   set_sizes(*skeleton, options.sizes);
   if (!options.pin_directory.empty()) TRY_VOID(adopt_pinned(*skeleton, options.pin_directory));
   if (const int failed = dataplane::load(skeleton.get()))
-    return fail(ErrorKind::kUnsupported, "this kernel does not take the data plane ({}): {}", std::strerror(-failed), last_words());
+    return fail(ErrorKind::kUnsupported, "this kernel does not take the data plane ({}): {}", std::strerror(-failed),
+                last_words());
   if (!options.pin_directory.empty()) TRY_VOID(pin_new(*skeleton, options.pin_directory));
   auto programs = std::make_unique<LinuxPrograms>(std::move(skeleton), options.pin_directory);
   TRY_VOID(programs->open_maps());

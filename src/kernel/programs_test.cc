@@ -52,8 +52,8 @@ void alone(const std::function<void(const std::string& bpffs)>& body) {
   const pid_t child = fork();
   if (child == 0) {
     char directory[] = "/tmp/carrick-programs-XXXXXX";
-    if (unshare(CLONE_NEWNET | CLONE_NEWNS) || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) || !mkdtemp(directory) ||
-        mount("bpf", directory, "bpf", 0, nullptr))
+    if (unshare(CLONE_NEWNET | CLONE_NEWNS) || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
+        !mkdtemp(directory) || mount("bpf", directory, "bpf", 0, nullptr))
       _exit(99);
     body(directory);
     (void)umount2(directory, MNT_DETACH);
@@ -200,7 +200,8 @@ sockaddr_in at(const char* address, uint16_t port) {
   return out;
 }
 
-void put_frontend(Programs& programs, const char* address, uint16_t port, uint8_t protocol, uint16_t backend_port, uint32_t flags = 0) {
+void put_frontend(Programs& programs, const char* address, uint16_t port, uint8_t protocol, uint16_t backend_port,
+                  uint32_t flags = 0) {
   frontend_key key{};
   key.address = v4(address);
   key.port_be = htons(port);
@@ -265,7 +266,8 @@ TEST(Sockets, ServicesAreResolvedAtSocketTime) {
     EXPECT_EQ(connect(mapped, reinterpret_cast<sockaddr*>(&there), sizeof there), 0) << strerror(errno);
 
     // UDP: sendmsg sees the backend, recvmsg says the service.
-    const int echo = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), asker = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int echo = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+              asker = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in dns = at("127.0.0.1", 0);
     size = sizeof dns;
     ASSERT_EQ(bind(echo, reinterpret_cast<sockaddr*>(&dns), sizeof dns), 0);
@@ -309,7 +311,8 @@ TEST(Drops, EveryReasonHasItsWordInTheGuide) {
   for (size_t at = guide.find("\n| `"); at != std::string::npos; at = guide.find("\n| `", at + 1)) ++rows;
   EXPECT_EQ(rows, DROP_COUNT - 1u);
   for (uint8_t reason = 1; reason < DROP_COUNT; ++reason)
-    EXPECT_NE(guide.find(fmt::format("| `{}` | {} |", drop_word(reason), drop_sentence(reason))), std::string::npos) << drop_word(reason);
+    EXPECT_NE(guide.find(fmt::format("| `{}` | {} |", drop_word(reason), drop_sentence(reason))), std::string::npos)
+        << drop_word(reason);
   EXPECT_EQ(drop_word(DROP_EGRESS_DENIED), "egress_denied");
   EXPECT_EQ(drop_word(250), "unknown");
 }

@@ -57,7 +57,9 @@ Frame& Frame::macs(const MacAddress& source, const MacAddress& destination) {
   destination_mac_ = destination;
   return *this;
 }
-Frame& Frame::ip(std::string_view source, std::string_view destination) { return ip(address(source), address(destination)); }
+Frame& Frame::ip(std::string_view source, std::string_view destination) {
+  return ip(address(source), address(destination));
+}
 Frame& Frame::ip(const IpAddress& source, const IpAddress& destination) {
   source_ = source;
   destination_ = destination;
@@ -82,7 +84,8 @@ Frame& Frame::hop_by_hop() {
   hop_by_hop_ = true;
   return *this;
 }
-Frame& Frame::tcp(uint16_t source_port, uint16_t destination_port, uint8_t flags, uint32_t sequence, uint32_t acknowledged) {
+Frame& Frame::tcp(uint16_t source_port, uint16_t destination_port, uint8_t flags, uint32_t sequence,
+                  uint32_t acknowledged) {
   protocol_ = kTcp;
   ports_ = true;
   source_port_ = source_port;
@@ -277,9 +280,11 @@ Result<void> parse_l4(FrameView& view, std::string_view l4) {
 }
 
 Result<std::string_view> parse_v4(FrameView& view, std::string_view ip) {
-  if (ip.size() < 20 || static_cast<uint8_t>(ip[0]) >> 4 != 4) return fail(ErrorKind::kInvalid, "IPv4 header cut short or of another version");
+  if (ip.size() < 20 || static_cast<uint8_t>(ip[0]) >> 4 != 4)
+    return fail(ErrorKind::kInvalid, "IPv4 header cut short or of another version");
   const size_t header = (static_cast<uint8_t>(ip[0]) & 15u) * 4, total = get16(ip, 2);
-  if (header < 20 || header > total || total > ip.size()) return fail(ErrorKind::kInvalid, "IPv4 lengths {} and {} in {} bytes", header, total, ip.size());
+  if (header < 20 || header > total || total > ip.size())
+    return fail(ErrorKind::kInvalid, "IPv4 lengths {} and {} in {} bytes", header, total, ip.size());
   view.ttl = static_cast<uint8_t>(ip[8]);
   view.protocol = static_cast<Protocol>(ip[9]);
   view.source = v4_at(ip, 12);
@@ -292,7 +297,8 @@ Result<std::string_view> parse_v4(FrameView& view, std::string_view ip) {
 }
 
 Result<std::string_view> parse_v6(FrameView& view, std::string_view ip) {
-  if (ip.size() < 40 || static_cast<uint8_t>(ip[0]) >> 4 != 6) return fail(ErrorKind::kInvalid, "IPv6 header cut short or of another version");
+  if (ip.size() < 40 || static_cast<uint8_t>(ip[0]) >> 4 != 6)
+    return fail(ErrorKind::kInvalid, "IPv6 header cut short or of another version");
   const size_t length = get16(ip, 4);
   if (40 + length > ip.size()) return fail(ErrorKind::kInvalid, "IPv6 payload of {} in {} bytes", length, ip.size());
   uint8_t next = static_cast<uint8_t>(ip[6]);
@@ -336,7 +342,8 @@ Result<FrameView> parse_frame(std::string_view frame) {
 }
 
 std::string FrameView::str() const {
-  if (ether_type != 0x0800 && ether_type != 0x86dd) return fmt::format("ether type {:#06x}, {} bytes", ether_type, payload.size());
+  if (ether_type != 0x0800 && ether_type != 0x86dd)
+    return fmt::format("ether type {:#06x}, {} bytes", ether_type, payload.size());
   std::string out;
   const bool ports = source_port || destination_port;
   out = ports ? SocketAddress{source, source_port}.str() + " > " + SocketAddress{destination, destination_port}.str()
@@ -350,11 +357,18 @@ std::string FrameView::str() const {
       out += fmt::format(" seq {} ack {}", sequence, acknowledged);
       break;
     }
-    case kUdp: out += " udp"; break;
-    case kSctp: out += " sctp"; break;
+    case kUdp:
+      out += " udp";
+      break;
+    case kSctp:
+      out += " sctp";
+      break;
     case kIcmp:
-    case kIcmpV6: out += fmt::format(" icmp type {} code {} id {}", icmp_type, icmp_code, icmp_id); break;
-    default: out += fmt::format(" protocol {}", static_cast<unsigned>(protocol));
+    case kIcmpV6:
+      out += fmt::format(" icmp type {} code {} id {}", icmp_type, icmp_code, icmp_id);
+      break;
+    default:
+      out += fmt::format(" protocol {}", static_cast<unsigned>(protocol));
   }
   if (fragment) out += later_fragment ? " later fragment" : " first fragment";
   out += fmt::format(" ttl {}{}", ttl, checksums_right ? "" : " BAD CHECKSUM");

@@ -23,9 +23,10 @@ class Frame {
   Frame& ttl(uint8_t ttl);  // or hop limit; 64 unless told
   // A fragment: offset in bytes (a multiple of 8). IPv6 gets a fragment header. With offset > 0 there is no L4 header.
   Frame& fragment(uint32_t id, uint16_t offset, bool more);
-  Frame& ip_options(size_t words);     // IPv4: no-operation options
-  Frame& hop_by_hop();                 // IPv6: an extension header of padding
-  Frame& tcp(uint16_t source_port, uint16_t destination_port, uint8_t flags = kSyn, uint32_t sequence = 1000, uint32_t acknowledged = 0);
+  Frame& ip_options(size_t words);  // IPv4: no-operation options
+  Frame& hop_by_hop();              // IPv6: an extension header of padding
+  Frame& tcp(uint16_t source_port, uint16_t destination_port, uint8_t flags = kSyn, uint32_t sequence = 1000,
+             uint32_t acknowledged = 0);
   Frame& udp(uint16_t source_port, uint16_t destination_port);
   Frame& udp_without_checksum(uint16_t source_port, uint16_t destination_port);  // IPv4 only
   Frame& sctp(uint16_t source_port, uint16_t destination_port);

@@ -8,16 +8,22 @@
 namespace carrick::realize {
 namespace {
 
-static_assert(IDENTITY_THIS_NODE == desired::kThisNodeIdentity && IDENTITY_REMOTE_NODE == desired::kRemoteNodeIdentity &&
-              IDENTITY_NODE_DNS == desired::kNodeDnsIdentity && IDENTITY_NONE == desired::kNoIdentity);
-static_assert(PEER_LOCAL_POD == int(desired::PeerKind::kLocalPod) && PEER_REMOTE_POD == int(desired::PeerKind::kRemotePod) &&
-              PEER_THIS_NODE == int(desired::PeerKind::kThisNode) && PEER_REMOTE_NODE == int(desired::PeerKind::kRemoteNode) &&
-              PEER_NODE_DNS == int(desired::PeerKind::kNodeDns) && PEER_REMOTE_POD_CIDR == int(desired::PeerKind::kRemotePodCidr) &&
+static_assert(IDENTITY_THIS_NODE == desired::kThisNodeIdentity &&
+              IDENTITY_REMOTE_NODE == desired::kRemoteNodeIdentity && IDENTITY_NODE_DNS == desired::kNodeDnsIdentity &&
+              IDENTITY_NONE == desired::kNoIdentity);
+static_assert(PEER_LOCAL_POD == int(desired::PeerKind::kLocalPod) &&
+              PEER_REMOTE_POD == int(desired::PeerKind::kRemotePod) &&
+              PEER_THIS_NODE == int(desired::PeerKind::kThisNode) &&
+              PEER_REMOTE_NODE == int(desired::PeerKind::kRemoteNode) &&
+              PEER_NODE_DNS == int(desired::PeerKind::kNodeDns) &&
+              PEER_REMOTE_POD_CIDR == int(desired::PeerKind::kRemotePodCidr) &&
               PEER_LOCAL_POD_CIDR == int(desired::PeerKind::kLocalPodCidr));
 static_assert(POLICY_INGRESS == int(desired::Direction::kIngress) && POLICY_EGRESS == int(desired::Direction::kEgress));
-static_assert(POLICY_PEER_ANY == int(desired::PolicyPeerKind::kAny) && POLICY_PEER_IDENTITY == int(desired::PolicyPeerKind::kIdentity) &&
+static_assert(POLICY_PEER_ANY == int(desired::PolicyPeerKind::kAny) &&
+              POLICY_PEER_IDENTITY == int(desired::PolicyPeerKind::kIdentity) &&
               POLICY_PEER_CIDR_CLASS == int(desired::PolicyPeerKind::kCidrClass));
-static_assert(SCOPE_INTERNAL == int(desired::FrontendScope::kInternal) && SCOPE_EXTERNAL == int(desired::FrontendScope::kExternal));
+static_assert(SCOPE_INTERNAL == int(desired::FrontendScope::kInternal) &&
+              SCOPE_EXTERNAL == int(desired::FrontendScope::kExternal));
 
 // ::ffff:0:0/96: without it an IPv6 prefix shorter than 96 bits would speak for every IPv4 address.
 const net::Prefix& v4_guard() {

@@ -37,7 +37,8 @@ class MapStore : public reconcile::Store {
 
 // In the order of dependencies: what a row points at comes first. Removals go the other way.
 enum Index { kBackends, kMembers, kFrontends, kCidrs, kPolicy, kPods, kPeers, kTables };
-constexpr std::array<const char*, kTables> kNames = {"backends", "members", "frontends", "cidrs", "policy", "pods", "peers"};
+constexpr std::array<const char*, kTables> kNames = {"backends", "members", "frontends", "cidrs",
+                                                     "policy",   "pods",    "peers"};
 
 bool is_cidr_rule(const reconcile::Row& row) {
   policy_lpm_key key;
@@ -130,7 +131,8 @@ void Realizer::State::report() {
     status.tables.push_back({table.name(), table.size(), failures.size()});
     status.settled &= table.settled();
     std::ranges::move(failures, std::back_inserter(status.failures));
-    if (const auto next = table.next_retry(); next && (!status.next_retry || *next < *status.next_retry)) status.next_retry = next;
+    if (const auto next = table.next_retry(); next && (!status.next_retry || *next < *status.next_retry))
+      status.next_retry = next;
   }
   if (status.settled) status.revision = wanted_revision;
 }

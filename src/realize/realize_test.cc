@@ -1,8 +1,7 @@
 #include "realize/realize.h"
 
-#include <gtest/gtest.h>
-
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 
 #include <random>
 
@@ -31,11 +30,14 @@ desired::Tables example() {
   pod.ingress_isolated = true;
   tables.peers[cidr("10.1.1.10/32")] = {.kind = desired::PeerKind::kLocalPod, .identity = 100, .ifindex = 20};
   tables.policy.cidrs[cidr("203.0.113.0/24")] = 9;
-  tables.policy.rows[{100, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, 101, Protocol::kTcp, 80, 16}] = {};
-  tables.policy.rows[{100, desired::Direction::kIngress, desired::PolicyPeerKind::kCidrClass, 9, Protocol::kAny, 0, 0}] = {};
+  tables.policy
+      .rows[{100, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, 101, Protocol::kTcp, 80, 16}] = {};
+  tables.policy
+      .rows[{100, desired::Direction::kIngress, desired::PolicyPeerKind::kCidrClass, 9, Protocol::kAny, 0, 0}] = {};
   auto& frontend = tables.frontends[{ip("10.96.0.10"), 80, Protocol::kTcp}];
   frontend.service_id = 5;
-  frontend.backends = {{.address = ip("10.1.1.10"), .port = 8080, .local = true}, {.address = ip("10.1.2.10"), .port = 8080}};
+  frontend.backends = {{.address = ip("10.1.1.10"), .port = 8080, .local = true},
+                       {.address = ip("10.1.2.10"), .port = 8080}};
   frontend.owner = {.kind = "Service", .namespace_ = "default", .name = "web"};
   return tables;
 }
@@ -102,19 +104,22 @@ TEST(Realize, WhatARowPointsAtComesFirstAndGoesLast) {
   }
   auto realizer = Realizer::create(programs).value();
   ASSERT_TRUE(realizer->apply(example(), kNode, kStart));
-  EXPECT_EQ(order, (std::vector<std::string>{"+backends", "+members", "+frontends", "+cidrs", "+policy", "+pods", "+peers", "+config"}));
+  EXPECT_EQ(order, (std::vector<std::string>{"+backends", "+members", "+frontends", "+cidrs", "+policy", "+pods",
+                                             "+peers", "+config"}));
   order.clear();
   desired::Tables empty;
   empty.prune = true;
   ASSERT_TRUE(realizer->apply(empty, kNode, kStart));
-  EXPECT_EQ(order, (std::vector<std::string>{"-peers", "-pods", "-policy", "-cidrs", "-frontends", "-members", "-backends", "+config"}));
+  EXPECT_EQ(order, (std::vector<std::string>{"-peers", "-pods", "-policy", "-cidrs", "-frontends", "-members",
+                                             "-backends", "+config"}));
   // A changed list of endpoints: the new one is whole before the frontend names it, the old one goes afterwards.
   auto tables = example();
   ASSERT_TRUE(realizer->apply(tables, kNode, kStart));
   order.clear();
   tables.frontends.begin()->second.backends.pop_back();
   ASSERT_TRUE(realizer->apply(tables, kNode, kStart));
-  EXPECT_EQ(order, (std::vector<std::string>{"+backends", "+members", "+frontends", "-members", "-backends", "+config"}));
+  EXPECT_EQ(order,
+            (std::vector<std::string>{"+backends", "+members", "+frontends", "-members", "-backends", "+config"}));
 }
 
 TEST(Realize, AFullMapFailsTheLastRowsAndSaysWhose) {
@@ -123,7 +128,8 @@ TEST(Realize, AFullMapFailsTheLastRowsAndSaysWhose) {
   kernel::FakePrograms programs(sizes);
   auto realizer = Realizer::create(programs).value();
   auto tables = example();
-  tables.frontends[{ip("10.96.0.99"), 80, Protocol::kTcp}].owner = {.kind = "Service", .namespace_ = "default", .name = "late"};
+  tables.frontends[{ip("10.96.0.99"), 80, Protocol::kTcp}].owner = {
+      .kind = "Service", .namespace_ = "default", .name = "late"};
   const auto status = realizer->apply(tables, kNode, kStart).value();
   EXPECT_FALSE(status.settled);
   EXPECT_EQ(status.revision, 0u);
@@ -194,13 +200,18 @@ TEST(Realize, ConvergesThroughFaultsAndRestarts) {
     for (int step = 0; step < 20; ++step) {
       const auto last = static_cast<uint8_t>(random() % 20);
       const IpAddress address = IpAddress::v4(0x0a010200u + last);
-      if (random() % 2) tables.peers[Prefix::host(address)] = {.kind = desired::PeerKind::kRemotePod, .identity = static_cast<uint32_t>(random() % 50), .node = ip("192.0.2.12")};
-      else tables.peers.erase(Prefix::host(address));
+      if (random() % 2)
+        tables.peers[Prefix::host(address)] = {.kind = desired::PeerKind::kRemotePod,
+                                               .identity = static_cast<uint32_t>(random() % 50),
+                                               .node = ip("192.0.2.12")};
+      else
+        tables.peers.erase(Prefix::host(address));
       auto& service = tables.frontends[{IpAddress::v4(0x0a600000u + last), 80, Protocol::kTcp}];
       service.service_id = last;
       service.backends.assign(random() % 4, {.address = address, .port = 80});
       for (size_t i = 0; i < service.backends.size(); ++i) service.backends[i].port = static_cast<uint16_t>(80 + i);
-      tables.policy.rows[{last, desired::Direction::kEgress, desired::PolicyPeerKind::kAny, 0, Protocol::kAny, 0, 0}] = {};
+      tables.policy
+          .rows[{last, desired::Direction::kEgress, desired::PolicyPeerKind::kAny, 0, Protocol::kAny, 0, 0}] = {};
       if (step % 6 == 5) realizer = Realizer::create(programs).value();
       (void)realizer->apply(tables, kNode, now);
       now += milliseconds(random() % 300);

@@ -1,5 +1,5 @@
-// Real traffic: two nodes, their pods and the outside in network namespaces, joined by a routing fabric. The process forks for
-// each test, so everything is gone with it.
+// Real traffic: two nodes, their pods and the outside in network namespaces, joined by a routing fabric. The process
+// forks for each test, so everything is gone with it.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -31,12 +31,12 @@ IpAddress ip(const std::string& text) { return IpAddress::parse(text).value(); }
 Prefix cidr(const std::string& text) { return Prefix::parse(text).value(); }
 net::MacAddress mac(const std::string& seed) { return net::MacAddress::derived_from(seed); }
 
-#define MUST(...)                                                            \
-  do {                                                                       \
-    if (auto must_ = (__VA_ARGS__); !must_) {                                \
-      ADD_FAILURE() << #__VA_ARGS__ << ": " << must_.error().message;        \
-      _exit(1);                                                              \
-    }                                                                        \
+#define MUST(...)                                                     \
+  do {                                                                \
+    if (auto must_ = (__VA_ARGS__); !must_) {                         \
+      ADD_FAILURE() << #__VA_ARGS__ << ": " << must_.error().message; \
+      _exit(1);                                                       \
+    }                                                                 \
   } while (false)
 
 constexpr uint32_t kUplink = 2, kFirstPod = 20, kVxlan = 9;
@@ -83,7 +83,9 @@ class World {
 
  private:
   static void forwarding(int ns) {
-    const std::vector<Sysctl> sysctls = {{"net/ipv4/ip_forward", "1"}, {"net/ipv6/conf/all/forwarding", "1"}, {"net/ipv4/conf/all/rp_filter", "0"},
+    const std::vector<Sysctl> sysctls = {{"net/ipv4/ip_forward", "1"},
+                                         {"net/ipv6/conf/all/forwarding", "1"},
+                                         {"net/ipv4/conf/all/rp_filter", "0"},
                                          {"net/ipv4/conf/default/rp_filter", "0"}};
     MUST(write_sysctls(ns, sysctls));
   }
@@ -96,11 +98,14 @@ class World {
     veth.there = {.name = "eth0", .ifindex = ifindex, .mac = mac(name), .netns_fd = ns};
     MUST(fabric_links_->create_veth(veth));
     auto stub = open_netlink(ns).value();
-    MUST(stub->apply({SetLink{.link = "lo", .up = true}, AddAddress{{ifindex, ip(v4), 32}}, AddAddress{{ifindex, ip(v6), 128}},
-                      AddNeighbor{{ifindex, ip("192.0.2.1"), mac("f" + name)}}, AddNeighbor{{ifindex, ip("fe80::1"), mac("f" + name)}},
-                      AddRoute{{.destination = cidr("0.0.0.0/0"), .ifindex = ifindex, .via = ip("192.0.2.1"), .onlink = true}},
-                      AddRoute{{.destination = cidr("::/0"), .ifindex = ifindex, .via = ip("fe80::1"), .onlink = true}}}));
-    MUST(fabric_links_->apply({AddRoute{{.destination = Prefix::host(ip(v4)), .ifindex = there}}, AddRoute{{.destination = Prefix::host(ip(v6)), .ifindex = there}},
+    MUST(stub->apply(
+        {SetLink{.link = "lo", .up = true}, AddAddress{{ifindex, ip(v4), 32}}, AddAddress{{ifindex, ip(v6), 128}},
+         AddNeighbor{{ifindex, ip("192.0.2.1"), mac("f" + name)}},
+         AddNeighbor{{ifindex, ip("fe80::1"), mac("f" + name)}},
+         AddRoute{{.destination = cidr("0.0.0.0/0"), .ifindex = ifindex, .via = ip("192.0.2.1"), .onlink = true}},
+         AddRoute{{.destination = cidr("::/0"), .ifindex = ifindex, .via = ip("fe80::1"), .onlink = true}}}));
+    MUST(fabric_links_->apply({AddRoute{{.destination = Prefix::host(ip(v4)), .ifindex = there}},
+                               AddRoute{{.destination = Prefix::host(ip(v6)), .ifindex = there}},
                                AddNeighbor{{there, ip(v4), mac(name)}}, AddNeighbor{{there, ip(v6), mac(name)}}}));
   }
 
@@ -111,8 +116,14 @@ class World {
     const uint32_t fabric_link = next_fabric_;
     join(node.ns.get(), kUplink, fmt::format("node{}", number), node.v4(), node.v6());
     if (!vxlan_)  // the underlay knows the pods
-      MUST(fabric_links_->apply({AddRoute{{.destination = cidr(fmt::format("10.1.{}.0/24", number)), .ifindex = fabric_link, .via = ip(node.v4()), .onlink = true}},
-                                 AddRoute{{.destination = cidr(fmt::format("2001:db8:1:{}::/64", number)), .ifindex = fabric_link, .via = ip(node.v6()), .onlink = true}}}));
+      MUST(fabric_links_->apply({AddRoute{{.destination = cidr(fmt::format("10.1.{}.0/24", number)),
+                                           .ifindex = fabric_link,
+                                           .via = ip(node.v4()),
+                                           .onlink = true}},
+                                 AddRoute{{.destination = cidr(fmt::format("2001:db8:1:{}::/64", number)),
+                                           .ifindex = fabric_link,
+                                           .via = ip(node.v6()),
+                                           .onlink = true}}}));
     node.netlink = open_netlink(node.ns.get()).value();
     node.config.uplink_ifindex = kUplink;
     node.config.addresses = {ip(node.v4()), ip(node.v6())};
@@ -150,13 +161,16 @@ class World {
     veth.mtu = vxlan_ ? 1450 : 1500;
     MUST(node.netlink->create_veth(veth));
     const auto four = ip(node.pod4(pod)), six = ip(node.pod6(pod));
-    MUST(node.netlink->apply({AddRoute{{.destination = Prefix::host(four), .ifindex = ifindex}}, AddRoute{{.destination = Prefix::host(six), .ifindex = ifindex}},
+    MUST(node.netlink->apply({AddRoute{{.destination = Prefix::host(four), .ifindex = ifindex}},
+                              AddRoute{{.destination = Prefix::host(six), .ifindex = ifindex}},
                               AddNeighbor{{ifindex, four, mac(name)}}, AddNeighbor{{ifindex, six, mac(name)}}}));
     auto inside = open_netlink(ns).value();
-    MUST(inside->apply({SetLink{.link = "lo", .up = true}, SetLink{.link = "eth0", .up = true}, AddAddress{{2, four, 32}}, AddAddress{{2, six, 128}},
-                        AddNeighbor{{2, ip("169.254.1.1"), mac("h" + name)}}, AddNeighbor{{2, ip("fe80::1"), mac("h" + name)}},
-                        AddRoute{{.destination = cidr("0.0.0.0/0"), .ifindex = 2, .via = ip("169.254.1.1"), .onlink = true}},
-                        AddRoute{{.destination = cidr("::/0"), .ifindex = 2, .via = ip("fe80::1"), .onlink = true}}}));
+    MUST(inside->apply(
+        {SetLink{.link = "lo", .up = true}, SetLink{.link = "eth0", .up = true}, AddAddress{{2, four, 32}},
+         AddAddress{{2, six, 128}}, AddNeighbor{{2, ip("169.254.1.1"), mac("h" + name)}},
+         AddNeighbor{{2, ip("fe80::1"), mac("h" + name)}},
+         AddRoute{{.destination = cidr("0.0.0.0/0"), .ifindex = 2, .via = ip("169.254.1.1"), .onlink = true}},
+         AddRoute{{.destination = cidr("::/0"), .ifindex = 2, .via = ip("fe80::1"), .onlink = true}}}));
     MUST(in_netns(node.ns.get(), [&] { return node.programs->attach(ifindex, Attachment::kPod); }));
     desired::PodRow row;
     row.addresses = {four, six};
@@ -168,9 +182,12 @@ class World {
     node.tables.peers[Prefix::host(six)] = {.kind = PeerKind::kLocalPod, .identity = row.identity, .ifindex = ifindex};
   }
 
-  static desired::Identity identity(const Node& node, int pod) { return static_cast<desired::Identity>(node.number * 100 + pod); }
+  static desired::Identity identity(const Node& node, int pod) {
+    return static_cast<desired::Identity>(node.number * 100 + pod);
+  }
 
-  static void peer(Node& node, const std::string& where, PeerKind kind, desired::Identity id, const std::string& at = "") {
+  static void peer(Node& node, const std::string& where, PeerKind kind, desired::Identity id,
+                   const std::string& at = "") {
     node.tables.peers[cidr(where)] = {.kind = kind, .identity = id, .node = at.empty() ? IpAddress() : ip(at)};
   }
 
@@ -187,9 +204,18 @@ class World {
       }
       if (!vxlan_) continue;
       // As the agent does: pod CIDRs of others through the tunnel device, next hop a permanent neighbour.
-      MUST(node.netlink->apply({AddNeighbor{{kVxlan, ip("169.254.1.2"), mac("tunnel")}}, AddNeighbor{{kVxlan, ip("fe80::2"), mac("tunnel")}},
-                                AddRoute{{.destination = cidr(fmt::format("10.1.{}.0/24", other.number)), .ifindex = kVxlan, .via = ip("169.254.1.2"), .onlink = true, .prefsrc = ip(node.v4())}},
-                                AddRoute{{.destination = cidr(fmt::format("2001:db8:1:{}::/64", other.number)), .ifindex = kVxlan, .via = ip("fe80::2"), .onlink = true, .prefsrc = ip(node.v6())}}}));
+      MUST(node.netlink->apply({AddNeighbor{{kVxlan, ip("169.254.1.2"), mac("tunnel")}},
+                                AddNeighbor{{kVxlan, ip("fe80::2"), mac("tunnel")}},
+                                AddRoute{{.destination = cidr(fmt::format("10.1.{}.0/24", other.number)),
+                                          .ifindex = kVxlan,
+                                          .via = ip("169.254.1.2"),
+                                          .onlink = true,
+                                          .prefsrc = ip(node.v4())}},
+                                AddRoute{{.destination = cidr(fmt::format("2001:db8:1:{}::/64", other.number)),
+                                          .ifindex = kVxlan,
+                                          .via = ip("fe80::2"),
+                                          .onlink = true,
+                                          .prefsrc = ip(node.v6())}}}));
     }
   }
 
@@ -225,19 +251,23 @@ sockaddr_storage address_of(const std::string& text, uint16_t port, socklen_t& s
 
 std::string text_of(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN];
-  if (address.ss_family == AF_INET) return inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text, sizeof text);
+  if (address.ss_family == AF_INET)
+    return inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text, sizeof text);
   return inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text, sizeof text);
 }
 
 Fd socket_in(int ns, int family, int type) {
-  return in_netns(ns, [&]() -> Result<Fd> { return Fd(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); }).value();
+  return in_netns(ns, [&]() -> Result<Fd> { return Fd(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)); })
+      .value();
 }
 
 Fd serve(int ns, const std::string& where, uint16_t port, int type = SOCK_STREAM) {
   socklen_t size;
   const auto address = address_of(where, port, size);
   Fd fd = socket_in(ns, address.ss_family, type);
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) || (type == SOCK_STREAM && listen(fd.get(), 16))) ADD_FAILURE() << where << ": " << strerror(errno);
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) ||
+      (type == SOCK_STREAM && listen(fd.get(), 16)))
+    ADD_FAILURE() << where << ": " << strerror(errno);
   return fd;
 }
 
@@ -298,8 +328,11 @@ std::string udp(const Fd& server, int from, const std::string& where, uint16_t p
   if (!ready(server, POLLIN)) return "nothing came";
   sockaddr_storage peer{};
   size = sizeof peer;
-  if (recvfrom(server.get(), buffer.data(), bytes, 0, reinterpret_cast<sockaddr*>(&peer), &size) != static_cast<ssize_t>(bytes)) return "cut";
-  if (sendto(server.get(), buffer.data(), bytes, 0, reinterpret_cast<sockaddr*>(&peer), size) < 0) return strerror(errno);
+  if (recvfrom(server.get(), buffer.data(), bytes, 0, reinterpret_cast<sockaddr*>(&peer), &size) !=
+      static_cast<ssize_t>(bytes))
+    return "cut";
+  if (sendto(server.get(), buffer.data(), bytes, 0, reinterpret_cast<sockaddr*>(&peer), size) < 0)
+    return strerror(errno);
   if (!ready(client, POLLIN)) return "no echo";
   if (recv(client.get(), buffer.data(), bytes, 0) != static_cast<ssize_t>(bytes)) return "echo cut";
   return text_of(peer);
@@ -318,7 +351,8 @@ void alone(const std::function<void()>& body) {
   EXPECT_EQ(status, 0) << "see the failures above";
 }
 
-void add_service(Node& node, const std::string& where, uint16_t port, net::Protocol protocol, std::vector<desired::Backend> backends,
+void add_service(Node& node, const std::string& where, uint16_t port, net::Protocol protocol,
+                 std::vector<desired::Backend> backends,
                  desired::FrontendScope scope = desired::FrontendScope::kInternal) {
   auto& row = node.tables.frontends[{ip(where), port, protocol, scope}];
   row.service_id = net::stable_hash(fmt::format("{}{}{}", where, port, int(protocol)));
@@ -351,7 +385,8 @@ TEST_P(Traffic, PodsNodesAndTheWorld) {
     EXPECT_EQ(tcp(world4, one.pods[0].get(), "203.0.113.9", 443), one.v4());
     EXPECT_EQ(tcp(world6, one.pods[0].get(), "2001:db8:203::9", 446), one.v6());
     // Large datagrams are cut and put together again.
-    const Fd far_udp = serve(two.pods[0].get(), "0.0.0.0", 53, SOCK_DGRAM), same_udp = serve(one.pods[1].get(), "0.0.0.0", 53, SOCK_DGRAM);
+    const Fd far_udp = serve(two.pods[0].get(), "0.0.0.0", 53, SOCK_DGRAM),
+             same_udp = serve(one.pods[1].get(), "0.0.0.0", 53, SOCK_DGRAM);
     EXPECT_EQ(udp(same_udp, one.pods[0].get(), one.pod4(1), 53, 2000), one.pod4(0));
     EXPECT_EQ(udp(far_udp, one.pods[0].get(), two.pod4(0), 53, 8000), one.pod4(0));
     const Fd world_udp = serve(world.outside(), "0.0.0.0", 53, SOCK_DGRAM);
@@ -368,7 +403,9 @@ TEST_P(Traffic, ServicesPerPacket) {
     World world(GetParam());
     auto& one = world.nodes[0];
     auto& two = world.nodes[1];
-    const auto backend = [](const std::string& where, uint16_t port, bool local) { return desired::Backend{.address = ip(where), .port = port, .local = local}; };
+    const auto backend = [](const std::string& where, uint16_t port, bool local) {
+      return desired::Backend{.address = ip(where), .port = port, .local = local};
+    };
     using enum net::Protocol;
     add_service(one, "10.96.0.10", 80, kTcp, {backend(two.pod4(0), 8080, false)});
     add_service(one, "2001:db8:96::10", 80, kTcp, {backend(one.pod6(1), 8086, true)});
@@ -383,8 +420,10 @@ TEST_P(Traffic, ServicesPerPacket) {
     add_service(one, one.v4(), 30082, kTcp, {}, desired::FrontendScope::kExternal);
     add_service(one, one.v4(), 30083, kTcp, {backend(one.v4(), 6443, true)}, desired::FrontendScope::kExternal);
     world.apply();
-    const Fd far = serve(two.pods[0].get(), "0.0.0.0", 8080), local6 = serve(one.pods[1].get(), "::", 8086), self = serve(one.pods[0].get(), "0.0.0.0", 8080);
-    const Fd far_udp = serve(two.pods[0].get(), "0.0.0.0", 5353, SOCK_DGRAM), local = serve(one.pods[1].get(), "0.0.0.0", 8081);
+    const Fd far = serve(two.pods[0].get(), "0.0.0.0", 8080), local6 = serve(one.pods[1].get(), "::", 8086),
+             self = serve(one.pods[0].get(), "0.0.0.0", 8080);
+    const Fd far_udp = serve(two.pods[0].get(), "0.0.0.0", 5353, SOCK_DGRAM),
+             local = serve(one.pods[1].get(), "0.0.0.0", 8081);
     EXPECT_EQ(tcp(far, one.pods[0].get(), "10.96.0.10", 80), one.pod4(0)) << "the source is kept (SVC-D5)";
     EXPECT_EQ(tcp(local6, one.pods[0].get(), "2001:db8:96::10", 80), one.pod6(0));
     EXPECT_EQ(udp(far_udp, one.pods[0].get(), "10.96.0.13", 53, 5000), one.pod4(0));
@@ -418,7 +457,8 @@ TEST_P(Traffic, PolicyIsEnforcedAtTheReceiver) {
     auto& one = world.nodes[0];
     auto& two = world.nodes[1];
     two.tables.pods[kFirstPod].ingress_isolated = true;
-    two.tables.policy.rows[{200, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, 100, net::Protocol::kTcp, 80, 16}] = {};
+    two.tables.policy.rows[{200, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, 100,
+                            net::Protocol::kTcp, 80, 16}] = {};
     world.apply();
     const Fd server = serve(two.pods[0].get(), "0.0.0.0", 80), other = serve(two.pods[0].get(), "0.0.0.0", 81);
     Fd kept;
@@ -435,7 +475,8 @@ TEST_P(Traffic, PolicyIsEnforcedAtTheReceiver) {
     world.apply();
     EXPECT_EQ(dial(one.pods[0].get(), two.pod4(0), 80, nullptr, 300), ETIMEDOUT);
     std::vector<std::string> reasons;
-    ASSERT_TRUE(two.programs->read_events([&](const drop_event& event) { reasons.emplace_back(drop_word(event.reason)); }));
+    ASSERT_TRUE(
+        two.programs->read_events([&](const drop_event& event) { reasons.emplace_back(drop_word(event.reason)); }));
     EXPECT_GE(std::ranges::count(reasons, "ingress_denied"), 4);
   });
 }

@@ -31,7 +31,8 @@ void Table::desire(std::vector<Row> rows, bool prune) {
     if (prune) removals_.push_back(shadow->first);
   // Only rows that are still wanted and still wrong keep their back-off.
   std::erase_if(troubles_, [&](const auto& each) {
-    return !std::ranges::binary_search(puts_, each.first, {}, &Row::key) && !std::ranges::binary_search(removals_, each.first);
+    return !std::ranges::binary_search(puts_, each.first, {}, &Row::key) &&
+           !std::ranges::binary_search(removals_, each.first);
   });
 }
 

@@ -47,12 +47,13 @@ struct Options {
   std::chrono::milliseconds first_delay{100}, longest_delay{30000};
 };
 
-// One table. desire() computes a plan against what is known to be there; write() and erase() carry it out, each row on its
-// own: one bad row never holds up another. Several tables are ordered by calling write() and erase() in the order of their
-// dependencies. Not for two threads at once.
+// One table. desire() computes a plan against what is known to be there; write() and erase() carry it out, each row on
+// its own: one bad row never holds up another. Several tables are ordered by calling write() and erase() in the order
+// of their dependencies. Not for two threads at once.
 class Table {
  public:
-  Table(std::string name, Store& store, Options options = {}) : name_(std::move(name)), store_(store), options_(options) {}
+  Table(std::string name, Store& store, Options options = {})
+      : name_(std::move(name)), store_(store), options_(options) {}
 
   // Takes what the store holds as what is there. To be called once before the first plan, and after any doubt.
   Result<void> read_back();

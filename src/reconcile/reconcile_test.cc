@@ -162,8 +162,10 @@ TEST(Reconcile, ConvergesWhileATenthOfAllOperationsFails) {
     for (int step = 0; step < 30; ++step) {
       for (int i = 0; i < 5; ++i) {
         const std::string key = std::to_string(random() % 40);
-        if (random() % 3) wanted[key] = std::to_string(random() % 3);
-        else wanted.erase(key);
+        if (random() % 3)
+          wanted[key] = std::to_string(random() % 3);
+        else
+          wanted.erase(key);
       }
       if (step % 7 == 6) {
         table = std::make_unique<Table>("t", store, Options{.batch = 7});

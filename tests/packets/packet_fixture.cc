@@ -32,7 +32,8 @@ class Environment : public testing::Environment {
       ASSERT_TRUE(made) << made.error().message;
     }
     // bpf_fib_lookup answers only where the link may forward, as every node's may.
-    ASSERT_TRUE(kernel::write_sysctls(-1, std::vector<kernel::Sysctl>{{"net/ipv4/ip_forward", "1"}, {"net/ipv6/conf/all/forwarding", "1"}}));
+    ASSERT_TRUE(kernel::write_sysctls(
+        -1, std::vector<kernel::Sysctl>{{"net/ipv4/ip_forward", "1"}, {"net/ipv6/conf/all/forwarding", "1"}}));
     kernel::MapSizes sizes = kernel::MapSizes::lab();
     auto loaded = kernel::load_programs({.pin_directory = "", .sizes = sizes});
     ASSERT_TRUE(loaded) << loaded.error().message;
@@ -48,7 +49,10 @@ Environment* const environment = static_cast<Environment*>(testing::AddGlobalTes
 }  // namespace
 
 void PrintTo(Verdict verdict, std::ostream* out) {
-  *out << (verdict == Verdict::kPass ? "pass" : verdict == Verdict::kDrop ? "drop" : verdict == Verdict::kRedirect ? "redirect" : "?");
+  *out << (verdict == Verdict::kPass       ? "pass"
+           : verdict == Verdict::kDrop     ? "drop"
+           : verdict == Verdict::kRedirect ? "redirect"
+                                           : "?");
 }
 
 net::MacAddress pod_mac(uint32_t ifindex) { return {{2, 0, 0, 0, 1, static_cast<uint8_t>(ifindex)}}; }
@@ -82,14 +86,16 @@ void PacketTest::SetUp() {
     row.identity = identity;
     row.owner = {.kind = "Pod", .namespace_ = "default", .name = fmt::format("pod{}", ifindex)};
     for (const auto& each : row.addresses)
-      tables.peers[net::Prefix::host(each)] = {.kind = desired::PeerKind::kLocalPod, .identity = identity, .ifindex = ifindex, .owner = row.owner};
+      tables.peers[net::Prefix::host(each)] = {
+          .kind = desired::PeerKind::kLocalPod, .identity = identity, .ifindex = ifindex, .owner = row.owner};
     tables.pods[ifindex] = std::move(row);
   };
   pod(kPodA, "10.1.1.10", "2001:db8:1:1::a", kIdentityA);
   pod(kPodB, "10.1.1.11", "2001:db8:1:1::b", kIdentityB);
   pod(kPodC, "10.1.1.12", "2001:db8:1:1::c", kIdentityC);
   using enum desired::PeerKind;
-  const auto peer = [&](const char* where, desired::PeerKind kind, desired::Identity identity, const char* node_address) {
+  const auto peer = [&](const char* where, desired::PeerKind kind, desired::Identity identity,
+                        const char* node_address) {
     desired::PeerRow row{.kind = kind, .identity = identity};
     if (node_address) row.node = address(node_address);
     tables.peers[prefix(where)] = row;
@@ -123,7 +129,8 @@ void PacketTest::use_vxlan() {
   node.vni = 7;
 }
 
-desired::FrontendRow& PacketTest::frontend(std::string_view where, net::Protocol protocol, desired::FrontendScope scope) {
+desired::FrontendRow& PacketTest::frontend(std::string_view where, net::Protocol protocol,
+                                           desired::FrontendScope scope) {
   const size_t colon = where.rfind(':');
   std::string host(where.substr(0, colon));
   if (host.front() == '[') host = host.substr(1, host.size() - 2);
@@ -138,7 +145,9 @@ desired::Backend PacketTest::backend(std::string_view where, bool local) {
   const size_t colon = where.rfind(':');
   std::string host(where.substr(0, colon));
   if (host.front() == '[') host = host.substr(1, host.size() - 2);
-  return {.address = address(host), .port = static_cast<uint16_t>(std::stoi(std::string(where.substr(colon + 1)))), .local = local};
+  return {.address = address(host),
+          .port = static_cast<uint16_t>(std::stoi(std::string(where.substr(colon + 1)))),
+          .local = local};
 }
 
 void PacketTest::isolate(uint32_t ifindex, bool ingress, bool egress) {
@@ -147,18 +156,21 @@ void PacketTest::isolate(uint32_t ifindex, bool ingress, bool egress) {
 }
 
 void PacketTest::allow(desired::PolicyKey key, std::string_view rule) {
-  tables.policy.rows[key].allowed_by.push_back({.kind = "NetworkPolicy", .namespace_ = "default", .name = std::string(rule), .clause = "spec.ingress[0]"});
+  tables.policy.rows[key].allowed_by.push_back(
+      {.kind = "NetworkPolicy", .namespace_ = "default", .name = std::string(rule), .clause = "spec.ingress[0]"});
 }
 
-Outcome PacketTest::send(std::string_view program, const std::string& frame, uint32_t ifindex, uint32_t ingress_ifindex) {
+Outcome PacketTest::send(std::string_view program, const std::string& frame, uint32_t ifindex,
+                         uint32_t ingress_ifindex) {
   auto& all = programs();
   (void)all.read_events([](const drop_event&) {});
   __sk_buff context{};
   context.ifindex = ifindex;
   context.ingress_ifindex = ingress_ifindex;
   std::string out(frame.size() + 256, '\0');
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame.data(), .data_out = out.data(), .data_size_in = static_cast<uint32_t>(frame.size()),
-              .data_size_out = static_cast<uint32_t>(out.size()), .ctx_in = &context, .ctx_size_in = sizeof context);
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame.data(), .data_out = out.data(),
+              .data_size_in = static_cast<uint32_t>(frame.size()), .data_size_out = static_cast<uint32_t>(out.size()),
+              .ctx_in = &context, .ctx_size_in = sizeof context);
   const int failed = bpf_prog_test_run_opts(kernel::program_fd(all, program), &options);
   if (failed) ADD_FAILURE() << "BPF_PROG_TEST_RUN of " << program << ": " << strerror(-failed);
   out.resize(options.data_size_out);
@@ -171,8 +183,8 @@ double PacketTest::nanoseconds(std::string_view program, const net::Frame& frame
   const std::string bytes = frame.bytes();
   __sk_buff context{};
   context.ifindex = ifindex;
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(), .data_size_in = static_cast<uint32_t>(bytes.size()), .ctx_in = &context,
-              .ctx_size_in = sizeof context, .repeat = static_cast<int>(repeat));
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes.data(), .data_size_in = static_cast<uint32_t>(bytes.size()),
+              .ctx_in = &context, .ctx_size_in = sizeof context, .repeat = static_cast<int>(repeat));
   if (bpf_prog_test_run_opts(kernel::program_fd(programs(), program), &options)) return -1;
   return options.duration;
 }
@@ -188,8 +200,10 @@ void expect_frame(const Outcome& outcome, Verdict verdict, const net::Frame& exp
   const auto got_view = net::parse_frame(outcome.frame), want_view = net::parse_frame(want);
   ADD_FAILURE() << "frame      " << (got_view ? got_view->str() : got_view.error().message) << "\nwanted     "
                 << (want_view ? want_view->str() : want_view.error().message) << "\n"
-                << fmt::format("{} bytes, wanted {}; first difference at {}", outcome.frame.size(), want.size(),
-                               std::mismatch(want.begin(), want.end(), outcome.frame.begin(), outcome.frame.end()).first - want.begin());
+                << fmt::format(
+                       "{} bytes, wanted {}; first difference at {}", outcome.frame.size(), want.size(),
+                       std::mismatch(want.begin(), want.end(), outcome.frame.begin(), outcome.frame.end()).first -
+                           want.begin());
 }
 
 }  // namespace carrick::packets

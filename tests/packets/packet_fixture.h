@@ -11,8 +11,9 @@
 #include "net/packet.h"
 #include "realize/realize.h"
 
-// Packet tests: tables are realized in real maps, a frame goes through a real program by BPF_PROG_TEST_RUN, and the whole
-// frame that comes out is compared. No link carries traffic: links exist only because the kernel wants their numbers.
+// Packet tests: tables are realized in real maps, a frame goes through a real program by BPF_PROG_TEST_RUN, and the
+// whole frame that comes out is compared. No link carries traffic: links exist only because the kernel wants their
+// numbers.
 namespace carrick::packets {
 
 using net::eth;
@@ -68,11 +69,11 @@ class PacketTest : public testing::Test {
 void expect_frame(const Outcome& outcome, Verdict verdict, const net::Frame& expected, const char* file, int line);
 #define EXPECT_FRAME(outcome, verdict, expected) \
   ::carrick::packets::expect_frame(outcome, ::carrick::packets::Verdict::verdict, expected, __FILE__, __LINE__)
-#define EXPECT_DROP(outcome, word)                                        \
-  do {                                                                    \
-    const auto outcome_ = (outcome);                                      \
-    EXPECT_EQ(outcome_.verdict, ::carrick::packets::Verdict::kDrop);      \
-    EXPECT_EQ(outcome_.drop, word);                                       \
+#define EXPECT_DROP(outcome, word)                                   \
+  do {                                                               \
+    const auto outcome_ = (outcome);                                 \
+    EXPECT_EQ(outcome_.verdict, ::carrick::packets::Verdict::kDrop); \
+    EXPECT_EQ(outcome_.drop, word);                                  \
   } while (false)
 
 net::MacAddress pod_mac(uint32_t ifindex);

@@ -8,21 +8,21 @@ using net::kAck;
 using net::kSyn;
 
 TEST_F(PacketTest, PodReachesPodOfTheSameNodeAndIsAnswered) {
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(40000, 80).payload("hi"), kPodA), kRedirect,
-               to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").tcp(40000, 80).payload("hi"));
+  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(40000, 80).payload("hi"), kPodA),
+               kRedirect, to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").tcp(40000, 80).payload("hi"));
   EXPECT_EQ(rows("flows"), 2u);
   EXPECT_FRAME(send("from_pod", from(kPodB).ip("10.1.1.11", "10.1.1.10").tcp(80, 40000, kSyn | kAck), kPodB), kRedirect,
                to_pod(kPodA).ip("10.1.1.11", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
   EXPECT_EQ(rows("flows"), 2u) << "a reply belongs to the connection";
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:1:1::b").udp(1, 2).payload("six"), kPodA), kRedirect,
-               to_pod(kPodB).ip("2001:db8:1:1::a", "2001:db8:1:1::b").udp(1, 2).payload("six"));
+  EXPECT_FRAME(send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:1:1::b").udp(1, 2).payload("six"), kPodA),
+               kRedirect, to_pod(kPodB).ip("2001:db8:1:1::a", "2001:db8:1:1::b").udp(1, 2).payload("six"));
 }
 
 TEST_F(PacketTest, OptionsAndExtensionHeadersArePassedOn) {
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").ip_options(3).tcp(40000, 80), kPodA), kRedirect,
-               to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").ip_options(3).tcp(40000, 80));
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:1:1::b").hop_by_hop().tcp(1, 2), kPodA), kRedirect,
-               to_pod(kPodB).ip("2001:db8:1:1::a", "2001:db8:1:1::b").hop_by_hop().tcp(1, 2));
+  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").ip_options(3).tcp(40000, 80), kPodA),
+               kRedirect, to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").ip_options(3).tcp(40000, 80));
+  EXPECT_FRAME(send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:1:1::b").hop_by_hop().tcp(1, 2), kPodA),
+               kRedirect, to_pod(kPodB).ip("2001:db8:1:1::a", "2001:db8:1:1::b").hop_by_hop().tcp(1, 2));
 }
 
 TEST_F(PacketTest, OnlyTheNextHopsStackSeesAnExpiringPacket) {
@@ -103,23 +103,25 @@ TEST_F(PacketTest, WhatTheStackForwardsIsJudged) {
 TEST_F(PacketTest, PodOfAnotherNodeNatively) {
   EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80), kPodA), kRedirect,
                from(kPodA).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
-  EXPECT_FRAME(send("from_netdev", eth().ip("10.1.2.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck), kUplink, kUplink), kRedirect,
-               to_pod(kPodA).ip("10.1.2.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
+  EXPECT_FRAME(send("from_netdev", eth().ip("10.1.2.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck), kUplink, kUplink),
+               kRedirect, to_pod(kPodA).ip("10.1.2.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
   // And from there to here, both families.
-  EXPECT_FRAME(send("from_netdev", eth().ip("2001:db8:1:2::a", "2001:db8:1:1::b").tcp(7, 8), kUplink, kUplink), kRedirect,
-               to_pod(kPodB).ip("2001:db8:1:2::a", "2001:db8:1:1::b").tcp(7, 8));
-  EXPECT_FRAME(send("from_pod", from(kPodB).ip("2001:db8:1:1::b", "2001:db8:1:2::a").tcp(8, 7, kSyn | kAck), kPodB), kRedirect,
-               from(kPodB).ttl(63).ip("2001:db8:1:1::b", "2001:db8:1:2::a").tcp(8, 7, kSyn | kAck));
+  EXPECT_FRAME(send("from_netdev", eth().ip("2001:db8:1:2::a", "2001:db8:1:1::b").tcp(7, 8), kUplink, kUplink),
+               kRedirect, to_pod(kPodB).ip("2001:db8:1:2::a", "2001:db8:1:1::b").tcp(7, 8));
+  EXPECT_FRAME(send("from_pod", from(kPodB).ip("2001:db8:1:1::b", "2001:db8:1:2::a").tcp(8, 7, kSyn | kAck), kPodB),
+               kRedirect, from(kPodB).ttl(63).ip("2001:db8:1:1::b", "2001:db8:1:2::a").tcp(8, 7, kSyn | kAck));
 }
 
 TEST_F(PacketTest, NextHopIsRememberedAfterTheFirstPacket) {
   auto netlink = kernel::open_netlink().value();
   const net::MacAddress gateway{{2, 0, 0, 0, 9, 9}};
-  const kernel::AddRoute route{{.destination = prefix("10.1.2.0/24"), .ifindex = kUplink, .via = address("192.0.2.1"), .onlink = true}};
+  const kernel::AddRoute route{
+      {.destination = prefix("10.1.2.0/24"), .ifindex = kUplink, .via = address("192.0.2.1"), .onlink = true}};
   const kernel::AddNeighbor neighbor{{kUplink, address("192.0.2.1"), gateway}};
   ASSERT_TRUE(netlink->apply({kernel::AddAddress{{kUplink, address("192.0.2.11"), 32}}, neighbor, route}));
   const auto packet = from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80);
-  EXPECT_FRAME(send("from_pod", packet, kPodA), kRedirect, from(kPodA).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
+  EXPECT_FRAME(send("from_pod", packet, kPodA), kRedirect,
+               from(kPodA).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
   // The stack's neighbour code wrote the MACs of the first on its way out; those of the second are written here.
   EXPECT_FRAME(send("from_pod", packet, kPodA), kRedirect,
                eth().macs(host_mac(kUplink), gateway).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
@@ -132,14 +134,15 @@ TEST_F(PacketTest, PodOfAnotherNodeThroughTheTunnel) {
   realize();
   EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80), kPodA), kRedirect,
                from(kPodA).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
-  EXPECT_FRAME(send("from_overlay", eth().ip("10.1.2.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck), kOverlay, kOverlay), kRedirect,
-               to_pod(kPodA).ip("10.1.2.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
+  EXPECT_FRAME(send("from_overlay", eth().ip("10.1.2.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck), kOverlay, kOverlay),
+               kRedirect, to_pod(kPodA).ip("10.1.2.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
   // The node's own traffic gets its tunnel key on the device.
   const auto own = eth().ip("192.0.2.11", "10.1.2.10").tcp(40000, 80);
   EXPECT_FRAME(send("to_overlay", own, kOverlay), kPass, own);
   EXPECT_DROP(send("to_overlay", eth().ip("192.0.2.11", "203.0.113.5").tcp(40000, 80), kOverlay), "no_route");
   // A test run has no tunnel key: nobody has vouched for this packet.
-  EXPECT_DROP(send("from_overlay", eth().ip("10.1.2.10", "10.1.1.10").tcp(90, 90), kOverlay, kOverlay), "tunnel_unknown");
+  EXPECT_DROP(send("from_overlay", eth().ip("10.1.2.10", "10.1.1.10").tcp(90, 90), kOverlay, kOverlay),
+              "tunnel_unknown");
 }
 
 TEST_F(PacketTest, NodeOfARemotePodMustBeKnownForTheTunnel) {
@@ -161,11 +164,14 @@ TEST_F(PacketTest, FragmentsFollowTheFirst) {
   for (const bool v4 : {true, false}) {
     const char* a = v4 ? "10.1.1.10" : "2001:db8:1:1::a";
     const char* b = v4 ? "10.1.1.11" : "2001:db8:1:1::b";
-    EXPECT_FRAME(send("from_pod", from(kPodA).ip(a, b).udp(1000, 2000).fragment(5, 0, true).payload("12345678"), kPodA), kRedirect,
-                 to_pod(kPodB).ip(a, b).udp(1000, 2000).fragment(5, 0, true).payload("12345678"));
-    EXPECT_FRAME(send("from_pod", from(kPodA).ip(a, b).udp(1000, 2000).fragment(5, 16, false).payload("the rest of it"), kPodA), kRedirect,
-                 to_pod(kPodB).ip(a, b).udp(1000, 2000).fragment(5, 16, false).payload("the rest of it"));
-    EXPECT_DROP(send("from_pod", from(kPodA).ip(a, b).udp(1000, 2000).fragment(6, 16, false).payload("no first"), kPodA), "fragment_unknown");
+    EXPECT_FRAME(send("from_pod", from(kPodA).ip(a, b).udp(1000, 2000).fragment(5, 0, true).payload("12345678"), kPodA),
+                 kRedirect, to_pod(kPodB).ip(a, b).udp(1000, 2000).fragment(5, 0, true).payload("12345678"));
+    EXPECT_FRAME(
+        send("from_pod", from(kPodA).ip(a, b).udp(1000, 2000).fragment(5, 16, false).payload("the rest of it"), kPodA),
+        kRedirect, to_pod(kPodB).ip(a, b).udp(1000, 2000).fragment(5, 16, false).payload("the rest of it"));
+    EXPECT_DROP(
+        send("from_pod", from(kPodA).ip(a, b).udp(1000, 2000).fragment(6, 16, false).payload("no first"), kPodA),
+        "fragment_unknown");
   }
 }
 

@@ -9,7 +9,8 @@ using net::kAck;
 using net::kSyn;
 using net::Protocol;
 
-const auto kPortTcp80 = [](uint32_t subject, PolicyPeerKind kind, uint32_t peer, Direction direction = Direction::kIngress) {
+const auto kPortTcp80 = [](uint32_t subject, PolicyPeerKind kind, uint32_t peer,
+                           Direction direction = Direction::kIngress) {
   return desired::PolicyKey{subject, direction, kind, peer, Protocol::kTcp, 80, 16};
 };
 
@@ -17,16 +18,20 @@ TEST_F(PacketTest, IsolatedPodAcceptsOnlyWhatARuleNames) {
   isolate(kPodB, true, false);
   allow(kPortTcp80(kIdentityB, PolicyPeerKind::kIdentity, kIdentityA));
   realize();
-  const auto try_port = [&](uint16_t port) { return send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(40000, port), kPodA); };
+  const auto try_port = [&](uint16_t port) {
+    return send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(40000, port), kPodA);
+  };
   EXPECT_EQ(try_port(80).verdict, Verdict::kRedirect);
   EXPECT_DROP(try_port(81), "ingress_denied");
   EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").udp(40000, 80), kPodA), "ingress_denied");
   EXPECT_DROP(send("from_pod", from(kPodC).ip("10.1.1.12", "10.1.1.11").tcp(40000, 80), kPodC), "ingress_denied");
   EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").echo(1), kPodA), "ingress_denied");
-  EXPECT_DROP(send("from_netdev", eth().ip("203.0.113.9", "10.1.1.11").tcp(40000, 80), kUplink, kUplink), "ingress_denied");
+  EXPECT_DROP(send("from_netdev", eth().ip("203.0.113.9", "10.1.1.11").tcp(40000, 80), kUplink, kUplink),
+              "ingress_denied");
   // NP-9: what the isolated pod starts itself is answered.
   EXPECT_EQ(send("from_pod", from(kPodB).ip("10.1.1.11", "10.1.1.12").tcp(5, 6), kPodB).verdict, Verdict::kRedirect);
-  EXPECT_EQ(send("from_pod", from(kPodC).ip("10.1.1.12", "10.1.1.11").tcp(6, 5, kSyn | kAck), kPodC).verdict, Verdict::kRedirect);
+  EXPECT_EQ(send("from_pod", from(kPodC).ip("10.1.1.12", "10.1.1.11").tcp(6, 5, kSyn | kAck), kPodC).verdict,
+            Verdict::kRedirect);
   // But not by a connection of the other's own on that tuple.
   EXPECT_DROP(send("from_pod", from(kPodC).ip("10.1.1.12", "10.1.1.11").tcp(6, 5, kSyn), kPodC), "ingress_denied");
 }
@@ -36,21 +41,26 @@ TEST_F(PacketTest, EgressIsJudgedAtTheSender) {
   allow(kPortTcp80(kIdentityA, PolicyPeerKind::kIdentity, kIdentityRemote, Direction::kEgress));
   allow({kIdentityA, Direction::kEgress, PolicyPeerKind::kIdentity, desired::kNodeDnsIdentity, Protocol::kUdp, 53, 16});
   realize();
-  EXPECT_EQ(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80), kPodA).verdict, Verdict::kRedirect);
+  EXPECT_EQ(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80), kPodA).verdict,
+            Verdict::kRedirect);
   EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 81), kPodA), "egress_denied");
   EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(40000, 80), kPodA), "egress_denied");
   EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "203.0.113.9").tcp(40000, 80), kPodA), "egress_denied");
-  EXPECT_EQ(send("from_pod", from(kPodA).ip("10.1.1.10", "169.254.20.10").udp(40000, 53), kPodA).verdict, Verdict::kPass);
+  EXPECT_EQ(send("from_pod", from(kPodA).ip("10.1.1.10", "169.254.20.10").udp(40000, 53), kPodA).verdict,
+            Verdict::kPass);
   EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "169.254.20.10").tcp(40000, 53), kPodA), "egress_denied");
 }
 
 TEST_F(PacketTest, PortBlocksAndProtocols) {
   isolate(kPodB, true, false);
-  allow({kIdentityB, Direction::kIngress, PolicyPeerKind::kIdentity, kIdentityA, Protocol::kTcp, 0x1f40, 13});  // 8000-8007
+  allow({kIdentityB, Direction::kIngress, PolicyPeerKind::kIdentity, kIdentityA, Protocol::kTcp, 0x1f40,
+         13});  // 8000-8007
   allow({kIdentityB, Direction::kIngress, PolicyPeerKind::kIdentity, kIdentityC, Protocol::kAny, 0, 0});
   allow({kIdentityB, Direction::kIngress, PolicyPeerKind::kAny, 0, Protocol::kUdp, 0, 0});
   realize();
-  const auto reaches = [&](uint32_t pod, const net::Frame& frame) { return send("from_pod", frame, pod).verdict == Verdict::kRedirect; };
+  const auto reaches = [&](uint32_t pod, const net::Frame& frame) {
+    return send("from_pod", frame, pod).verdict == Verdict::kRedirect;
+  };
   EXPECT_FALSE(reaches(kPodA, from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(1, 7999)));
   EXPECT_TRUE(reaches(kPodA, from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(1, 8000)));
   EXPECT_TRUE(reaches(kPodA, from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(1, 8007)));
@@ -84,7 +94,8 @@ TEST_F(PacketTest, IpBlocksByTheMostSpecificPrefix) {
 TEST_F(PacketTest, OwnAddressFromOutsideHasNoRights) {
   isolate(kPodB, true, false);
   realize();
-  EXPECT_DROP(send("from_netdev", eth().ip("192.0.2.11", "10.1.1.11").tcp(40000, 80), kUplink, kUplink), "ingress_denied");
+  EXPECT_DROP(send("from_netdev", eth().ip("192.0.2.11", "10.1.1.11").tcp(40000, 80), kUplink, kUplink),
+              "ingress_denied");
 }
 
 TEST_F(PacketTest, RevokedConnectionIsCutAtItsNextPacket) {

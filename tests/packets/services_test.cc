@@ -23,23 +23,26 @@ TEST_F(PacketTest, ClusterIpIsTranslatedToBackendAndBack) {
   frontend("10.96.0.10:80").backends = {backend("10.1.1.11:8080")};
   frontend("[2001:db8:96::10]:80").backends = {backend("[2001:db8:1:1::b]:8080")};
   realize();
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80).payload("hi"), kPodA), kRedirect,
-               to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").tcp(40000, 8080).payload("hi"));
-  EXPECT_FRAME(send("from_pod", from(kPodB).ip("10.1.1.11", "10.1.1.10").tcp(8080, 40000, kSyn | kAck), kPodB), kRedirect,
-               to_pod(kPodA).ip("10.96.0.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:96::10").tcp(40000, 80).payload("six"), kPodA), kRedirect,
-               to_pod(kPodB).ip("2001:db8:1:1::a", "2001:db8:1:1::b").tcp(40000, 8080).payload("six"));
-  EXPECT_FRAME(send("from_pod", from(kPodB).ip("2001:db8:1:1::b", "2001:db8:1:1::a").tcp(8080, 40000, kSyn | kAck), kPodB), kRedirect,
-               to_pod(kPodA).ip("2001:db8:96::10", "2001:db8:1:1::a").tcp(80, 40000, kSyn | kAck));
+  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80).payload("hi"), kPodA),
+               kRedirect, to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").tcp(40000, 8080).payload("hi"));
+  EXPECT_FRAME(send("from_pod", from(kPodB).ip("10.1.1.11", "10.1.1.10").tcp(8080, 40000, kSyn | kAck), kPodB),
+               kRedirect, to_pod(kPodA).ip("10.96.0.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
+  EXPECT_FRAME(
+      send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:96::10").tcp(40000, 80).payload("six"), kPodA),
+      kRedirect, to_pod(kPodB).ip("2001:db8:1:1::a", "2001:db8:1:1::b").tcp(40000, 8080).payload("six"));
+  EXPECT_FRAME(
+      send("from_pod", from(kPodB).ip("2001:db8:1:1::b", "2001:db8:1:1::a").tcp(8080, 40000, kSyn | kAck), kPodB),
+      kRedirect, to_pod(kPodA).ip("2001:db8:96::10", "2001:db8:1:1::a").tcp(80, 40000, kSyn | kAck));
 }
 
 TEST_F(PacketTest, UdpServiceKeepsAnAbsentChecksumAbsent) {
   frontend("10.96.0.10:53", Protocol::kUdp).backends = {backend("10.1.1.11:5353")};
   realize();
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").udp(4000, 53).payload("hi"), kPodA), kRedirect,
-               to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").udp(4000, 5353).payload("hi"));
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").udp_without_checksum(4001, 53).payload("hi"), kPodA), kRedirect,
-               to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").udp_without_checksum(4001, 5353).payload("hi"));
+  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").udp(4000, 53).payload("hi"), kPodA),
+               kRedirect, to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").udp(4000, 5353).payload("hi"));
+  EXPECT_FRAME(
+      send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").udp_without_checksum(4001, 53).payload("hi"), kPodA),
+      kRedirect, to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").udp_without_checksum(4001, 5353).payload("hi"));
 }
 
 TEST_F(PacketTest, SourceIsKeptTowardsABackendOnAnotherNode) {
@@ -47,12 +50,13 @@ TEST_F(PacketTest, SourceIsKeptTowardsABackendOnAnotherNode) {
   realize();
   EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80), kPodA), kRedirect,
                from(kPodA).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 8080));
-  EXPECT_FRAME(send("from_netdev", eth().ip("10.1.2.10", "10.1.1.10").tcp(8080, 40000, kSyn | kAck), kUplink, kUplink), kRedirect,
-               to_pod(kPodA).ip("10.96.0.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
+  EXPECT_FRAME(send("from_netdev", eth().ip("10.1.2.10", "10.1.1.10").tcp(8080, 40000, kSyn | kAck), kUplink, kUplink),
+               kRedirect, to_pod(kPodA).ip("10.96.0.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
 }
 
 TEST_F(PacketTest, EndpointsAreSpreadEvenly) {
-  frontend("10.96.0.10:80").backends = {backend("10.1.1.11:8080"), backend("10.1.1.12:8080"), backend("10.1.2.10:8080", false)};
+  frontend("10.96.0.10:80").backends = {backend("10.1.1.11:8080"), backend("10.1.1.12:8080"),
+                                        backend("10.1.2.10:8080", false)};
   realize();
   std::map<std::string, int> hits;
   for (uint16_t port = 1000; port < 1600; ++port)
@@ -68,7 +72,8 @@ TEST_F(PacketTest, NoBackendIsRefusedAtOnce) {
   frontend("[2001:db8:96::10]:53", Protocol::kUdp);
   realize();
   const auto back = [] { return eth().macs(host_mac(kPodA), pod_mac(kPodA)); };
-  auto outcome = send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80, kSyn, 1000).payload("early"), kPodA);
+  auto outcome =
+      send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80, kSyn, 1000).payload("early"), kPodA);
   EXPECT_EQ(outcome.drop, "no_backend");
   // RFC 9293 3.10.7.1: SYN counts one, its data too.
   const auto refused = net::parse_frame(outcome.frame).value();
@@ -79,7 +84,8 @@ TEST_F(PacketTest, NoBackendIsRefusedAtOnce) {
   EXPECT_EQ(refused.source.str() + " " + refused.destination.str(), "10.96.0.10 10.1.1.10");
   EXPECT_EQ(refused.source_port, 80);
   EXPECT_EQ(refused.destination_mac, pod_mac(kPodA));
-  const auto six = net::parse_frame(send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:96::10").tcp(40000, 80, kAck, 5, 77), kPodA).frame);
+  const auto six = net::parse_frame(
+      send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:96::10").tcp(40000, 80, kAck, 5, 77), kPodA).frame);
   ASSERT_TRUE(six);
 
   const auto question = from(kPodA).ip("10.1.1.10", "10.96.0.10").udp(4000, 53).payload("who is it?");
@@ -100,12 +106,15 @@ TEST_F(PacketTest, LocalPolicyWithoutLocalEndpointDrops) {
 TEST_F(PacketTest, PolicySeesTheBackendAndItsPort) {
   frontend("10.96.0.10:80").backends = {backend("10.1.1.11:8080")};
   isolate(kPodB, true, false);
-  allow({kIdentityB, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, kIdentityA, Protocol::kTcp, 80, 16});
+  allow({kIdentityB, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, kIdentityA, Protocol::kTcp, 80,
+         16});
   realize();
   EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80), kPodA), "ingress_denied");
-  allow({kIdentityB, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, kIdentityA, Protocol::kTcp, 8080, 16});
+  allow({kIdentityB, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, kIdentityA, Protocol::kTcp, 8080,
+         16});
   realize();
-  EXPECT_EQ(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80), kPodA).verdict, Verdict::kRedirect);
+  EXPECT_EQ(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80), kPodA).verdict,
+            Verdict::kRedirect);
 }
 
 TEST_F(PacketTest, HairpinComesBackThroughTheService) {
@@ -116,8 +125,8 @@ TEST_F(PacketTest, HairpinComesBackThroughTheService) {
   const uint16_t port = source_port(there);
   EXPECT_GE(port, 61000);
   EXPECT_FRAME(there, kRedirect, to_pod(kPodA).ip("192.0.2.11", "10.1.1.10").tcp(port, 8080));
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "192.0.2.11").tcp(8080, port, kSyn | kAck), kPodA), kRedirect,
-               to_pod(kPodA).ip("10.96.0.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
+  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "192.0.2.11").tcp(8080, port, kSyn | kAck), kPodA),
+               kRedirect, to_pod(kPodA).ip("10.96.0.10", "10.1.1.10").tcp(80, 40000, kSyn | kAck));
 }
 
 TEST_F(PacketTest, AffinityKeepsTheBackendUntilItGoesAway) {
@@ -125,7 +134,9 @@ TEST_F(PacketTest, AffinityKeepsTheBackendUntilItGoesAway) {
   row.backends = {backend("10.1.1.11:8080"), backend("10.1.1.12:8080"), backend("10.1.2.10:8080", false)};
   row.affinity_seconds = 10800;
   realize();
-  const auto chosen = [&](uint16_t port) { return destination(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(port, 80), kPodA)); };
+  const auto chosen = [&](uint16_t port) {
+    return destination(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(port, 80), kPodA));
+  };
   const std::string first = chosen(1000);
   for (uint16_t port = 1001; port < 1030; ++port) EXPECT_EQ(chosen(port), first);
   std::erase_if(row.backends, [&](const desired::Backend& each) { return each.address.str() + ":8080" == first; });
@@ -148,7 +159,8 @@ TEST_F(PacketTest, EstablishedTcpOutlivesItsEndpointUdpFollowsTheService) {
   tcp.backends = {backend("10.1.1.12:8080")};
   udp.backends = {backend("10.1.1.12:5353")};
   realize();
-  EXPECT_EQ(destination(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80, kAck), kPodA)), "10.1.1.11:8080");
+  EXPECT_EQ(destination(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80, kAck), kPodA)),
+            "10.1.1.11:8080");
   EXPECT_EQ(destination(send("from_pod", question, kPodA)), "10.1.1.12:5353");
   udp.backends.clear();
   realize();
@@ -165,7 +177,8 @@ TEST_F(PacketTest, ClosedConnectionsPortStartsAnew) {
   send("from_pod", from(kPodB).ip("10.1.1.11", "10.1.1.10").tcp(8080, 40000, kFin | kAck), kPodB);
   row.backends = {backend("10.1.1.12:8080")};
   realize();
-  EXPECT_EQ(destination(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80), kPodA)), "10.1.1.12:8080");
+  EXPECT_EQ(destination(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(40000, 80), kPodA)),
+            "10.1.1.12:8080");
 }
 
 TEST_F(PacketTest, DnsOfTheClusterIsTheNodeItself) {
@@ -182,10 +195,10 @@ TEST_F(PacketTest, NodePortToALocalBackendKeepsTheClient) {
   row.backends = {backend("10.1.1.11:8080")};
   row.snat = true;
   realize();
-  EXPECT_FRAME(send("from_netdev", eth().ip("203.0.113.9", "192.0.2.11").tcp(40000, 30080), kUplink, kUplink), kRedirect,
-               to_pod(kPodB).ip("203.0.113.9", "10.1.1.11").tcp(40000, 8080));
-  EXPECT_FRAME(send("from_pod", from(kPodB).ip("10.1.1.11", "203.0.113.9").tcp(8080, 40000, kSyn | kAck), kPodB), kRedirect,
-               from(kPodB).ttl(63).ip("192.0.2.11", "203.0.113.9").tcp(30080, 40000, kSyn | kAck));
+  EXPECT_FRAME(send("from_netdev", eth().ip("203.0.113.9", "192.0.2.11").tcp(40000, 30080), kUplink, kUplink),
+               kRedirect, to_pod(kPodB).ip("203.0.113.9", "10.1.1.11").tcp(40000, 8080));
+  EXPECT_FRAME(send("from_pod", from(kPodB).ip("10.1.1.11", "203.0.113.9").tcp(8080, 40000, kSyn | kAck), kPodB),
+               kRedirect, from(kPodB).ttl(63).ip("192.0.2.11", "203.0.113.9").tcp(30080, 40000, kSyn | kAck));
 }
 
 TEST_F(PacketTest, NodePortToARemoteBackendTakesTheNodesAddress) {
@@ -196,8 +209,8 @@ TEST_F(PacketTest, NodePortToARemoteBackendTakesTheNodesAddress) {
   const auto there = send("from_netdev", eth().ip("203.0.113.9", "192.0.2.11").tcp(40000, 30080), kUplink, kUplink);
   const uint16_t port = source_port(there);
   EXPECT_FRAME(there, kRedirect, eth().ttl(63).ip("192.0.2.11", "10.1.2.10").tcp(port, 8080));
-  EXPECT_FRAME(send("from_netdev", eth().ip("10.1.2.10", "192.0.2.11").tcp(8080, port, kSyn | kAck), kUplink, kUplink), kRedirect,
-               eth().ttl(63).ip("192.0.2.11", "203.0.113.9").tcp(30080, 40000, kSyn | kAck));
+  EXPECT_FRAME(send("from_netdev", eth().ip("10.1.2.10", "192.0.2.11").tcp(8080, port, kSyn | kAck), kUplink, kUplink),
+               kRedirect, eth().ttl(63).ip("192.0.2.11", "203.0.113.9").tcp(30080, 40000, kSyn | kAck));
 }
 
 TEST_F(PacketTest, NodePortToAProcessOfTheNode) {
@@ -231,7 +244,8 @@ TEST_F(PacketTest, IngressPolicyHoldsForNodePorts) {
   frontend("192.0.2.11:30080", Protocol::kTcp, FrontendScope::kExternal).backends = {backend("10.1.1.11:8080")};
   isolate(kPodB, true, false);
   realize();
-  EXPECT_DROP(send("from_netdev", eth().ip("203.0.113.9", "192.0.2.11").tcp(40000, 30080), kUplink, kUplink), "ingress_denied");
+  EXPECT_DROP(send("from_netdev", eth().ip("203.0.113.9", "192.0.2.11").tcp(40000, 30080), kUplink, kUplink),
+              "ingress_denied");
 }
 
 TEST_F(PacketTest, ServiceAddressThatTheSocketHooksMissedDoesNotLeaveTheNode) {
@@ -247,19 +261,24 @@ TEST_F(PacketTest, SctpPortCannotBeRewrittenYet) {
   frontend("10.96.0.10:81", Protocol::kSctp).backends = {backend("10.1.1.11:81")};
   realize();
   EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").sctp(1, 80), kPodA), "sctp_port");
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").sctp(1, 81).payload("chunk"), kPodA), kRedirect,
-               to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").sctp(1, 81).payload("chunk"));
+  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").sctp(1, 81).payload("chunk"), kPodA),
+               kRedirect, to_pod(kPodB).ip("10.1.1.10", "10.1.1.11").sctp(1, 81).payload("chunk"));
 }
 
 TEST_F(PacketTest, FragmentsOfATranslatedDatagramGoToTheSameBackend) {
   frontend("10.96.0.10:53", Protocol::kUdp).backends = {backend("10.1.1.11:5353"), backend("10.1.1.12:5353")};
   realize();
-  const auto first = send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").udp(4000, 53).fragment(9, 0, true).payload("12345678"), kPodA);
+  const auto first =
+      send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").udp(4000, 53).fragment(9, 0, true).payload("12345678"),
+           kPodA);
   const auto view = net::parse_frame(first.frame).value();
   EXPECT_EQ(view.destination_port, 5353);
   const uint32_t pod = view.destination.str() == "10.1.1.11" ? kPodB : kPodC;
-  EXPECT_FRAME(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").udp(4000, 53).fragment(9, 16, false).payload("rest"), kPodA), kRedirect,
-               to_pod(pod).ip("10.1.1.10", view.destination.str()).udp(4000, 5353).fragment(9, 16, false).payload("rest"));
+  EXPECT_FRAME(
+      send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").udp(4000, 53).fragment(9, 16, false).payload("rest"),
+           kPodA),
+      kRedirect,
+      to_pod(pod).ip("10.1.1.10", view.destination.str()).udp(4000, 5353).fragment(9, 16, false).payload("rest"));
 }
 
 TEST_F(PacketTest, CostOfAService) {
