@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -113,7 +114,14 @@ Result<void> exchange(const Fd& socket) {
   return {};
 }
 
-Result<double> ask_for(const net::SocketAddress& target, Kind kind, std::chrono::milliseconds duration) {
+double cpu_seconds(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+Result<double> ask_for(const net::SocketAddress& target, Kind kind, std::chrono::milliseconds duration,
+                       clockid_t server_clock, Seconds seconds) {
   Raw to = raw_address(target);
   Fd socket;
   if (kind != Kind::kTcpCrr) socket = TRY(connected(kind, to));
@@ -123,6 +131,8 @@ Result<double> ask_for(const net::SocketAddress& target, Kind kind, std::chrono:
   };
   for (int i = 0; i < 200; ++i) TRY_VOID(one());  // caches and conntrack are warm
   uint64_t count = 0;
+  auto cpu = [&] { return cpu_seconds(CLOCK_PROCESS_CPUTIME_ID) + cpu_seconds(server_clock); };
+  double cpu_before = cpu();
   auto begin = Clock::now();
   auto end = begin + duration;
   auto now = begin;
@@ -131,7 +141,8 @@ Result<double> ask_for(const net::SocketAddress& target, Kind kind, std::chrono:
     count += 64;
     now = Clock::now();
   }
-  return static_cast<double>(count) / std::chrono::duration<double>(now - begin).count();
+  double taken = seconds == Seconds::kCpu ? cpu() - cpu_before : std::chrono::duration<double>(now - begin).count();
+  return static_cast<double>(count) / taken;
 }
 
 struct Report {
@@ -189,7 +200,8 @@ const char* kind_name(Kind kind) {
   return kind == Kind::kTcpRr ? "TCP_RR" : kind == Kind::kTcpCrr ? "TCP_CRR" : "UDP_RR";
 }
 
-Result<double> measure(const Endpoints& endpoints, Kind kind, std::chrono::milliseconds duration, int cpu) {
+Result<double> measure(const Endpoints& endpoints, Kind kind, std::chrono::milliseconds duration, int cpu,
+                       Seconds seconds) {
   auto [server, listening] = TRY(start([&](int pipe) {
     auto settled = settle(endpoints.server_netns, "", cpu);
     auto socket = settled ? server_socket(kind, endpoints.server.is_v4()) : std::unexpected(settled.error());
@@ -198,9 +210,13 @@ Result<double> measure(const Endpoints& endpoints, Kind kind, std::chrono::milli
   }));
   Child server_guard(server);
   TRY(read_report(listening, "server"));
+  clockid_t server_clock = 0;
+  if (int error = ::clock_getcpuclockid(server, &server_clock); error != 0)
+    return fail_errno(error, "CPU clock of the server");
   auto [client, result] = TRY(start([&](int pipe) {
     auto settled = settle(endpoints.client_netns, endpoints.client_cgroup, cpu);
-    tell(pipe, settled ? ask_for(endpoints.target, kind, duration) : std::unexpected(settled.error()));
+    tell(pipe,
+         settled ? ask_for(endpoints.target, kind, duration, server_clock, seconds) : std::unexpected(settled.error()));
   }));
   Child client_guard(client);
   return read_report(result, "client");

@@ -21,7 +21,7 @@ namespace {
 namespace json = boost::json;
 
 struct Flags {
-  std::string lab, client, same, other, service, json_file;
+  std::string lab, client, same, other, service, json_file, clock = "auto";
   int rounds = 6, milliseconds = 500, cpu = 0;
 };
 
@@ -69,6 +69,10 @@ double load_average() {
   return ::getloadavg(&load, 1) == 1 ? load : -1;
 }
 
+constexpr double kQuiet = 1.0;
+
+Seconds seconds_of(const Flags& flags) { return flags.clock == "cpu" ? Seconds::kCpu : Seconds::kWall; }
+
 struct LabPod {
   lab::Sandbox sandbox;
   Fd netns;
@@ -102,7 +106,8 @@ Result<Rates> run(const std::vector<Path>& paths, const Flags& flags) {
       for (size_t i = 0; i < paths.size(); ++i) {
         const Path& path = paths[(i + static_cast<size_t>(round)) % paths.size()];
         if (std::ranges::find(path.kinds, kind) == path.kinds.end()) continue;
-        auto rate = measure(path.endpoints, kind, std::chrono::milliseconds(flags.milliseconds), flags.cpu);
+        auto rate =
+            measure(path.endpoints, kind, std::chrono::milliseconds(flags.milliseconds), flags.cpu, seconds_of(flags));
         if (!rate) return with_context(rate.error(), "{} over {}", kind_name(kind), path.name);
         rates[{path.name, kind}].push_back(*rate);
       }
@@ -143,10 +148,9 @@ bool print(const Rates& rates, const std::vector<Path>& paths, const Flags& flag
                                         {"reached", reached}});
   }
   std::printf(
-      "%s\n%s\n%d rounds of %d ms, client and server on CPU %d, load average %.1f before and %.1f after (above 1: read "
-      "nothing into it)\n",
-      table.str().c_str(), verdicts.str().c_str(), flags.rounds, flags.milliseconds, flags.cpu, load_before,
-      load_average());
+      "%s\n%s\n%d rounds of %d ms, client and server on CPU %d, seconds of %s; load average %.1f before, %.1f after\n",
+      table.str().c_str(), verdicts.str().c_str(), flags.rounds, flags.milliseconds, flags.cpu,
+      seconds_of(flags) == Seconds::kCpu ? "CPU time" : "wall time", load_before, load_average());
   if (!flags.json_file.empty())
     std::ofstream(flags.json_file) << json::serialize(json::object{{"rates", json_paths},
                                                                    {"targets", json_targets},
@@ -155,7 +159,7 @@ bool print(const Rates& rates, const std::vector<Path>& paths, const Flags& flag
   return all;
 }
 
-Result<bool> bench(const Flags& flags) {
+Result<bool> bench(Flags flags) {
   const std::vector<Kind> all = {Kind::kTcpRr, Kind::kTcpCrr, Kind::kUdpRr};
   std::vector<Path> paths;
   FloorPath veth = TRY(raw_veth()), routed = TRY(routed_nodes());
@@ -185,14 +189,15 @@ Result<bool> bench(const Flags& flags) {
     }
   }
   double load_before = load_average();
+  if (flags.clock == "auto") flags.clock = load_before > kQuiet ? "cpu" : "wall";
   auto rates = TRY(run(paths, flags));
   return print(rates, paths, flags, load_before);
 }
 
 bool parse_flags(int argc, char** argv, Flags& flags) {
-  std::map<std::string, std::string*> texts = {{"--lab", &flags.lab},         {"--client", &flags.client},
-                                               {"--same", &flags.same},       {"--other", &flags.other},
-                                               {"--service", &flags.service}, {"--json", &flags.json_file}};
+  std::map<std::string, std::string*> texts = {
+      {"--lab", &flags.lab},         {"--client", &flags.client},  {"--same", &flags.same},  {"--other", &flags.other},
+      {"--service", &flags.service}, {"--json", &flags.json_file}, {"--clock", &flags.clock}};
   std::map<std::string, int*> numbers = {
       {"--rounds", &flags.rounds}, {"--ms", &flags.milliseconds}, {"--cpu", &flags.cpu}};
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -214,7 +219,7 @@ int main(int argc, char** argv) {
   if (!carrick::bench::parse_flags(argc, argv, flags)) {
     std::fprintf(stderr,
                  "net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] [--rounds N] "
-                 "[--ms N] [--cpu N] [--json FILE]\n");
+                 "[--ms N] [--cpu N] [--clock auto|wall|cpu] [--json FILE]\n");
     return 2;
   }
   auto reached = carrick::bench::bench(flags);
