@@ -65,6 +65,9 @@ else
 fi
 "$carrick" lab down --name "$name" >/dev/null; rm -f "$manifest"
 
+echo; echo "== DNS: one server that knows 10,000 Services"
+"$programs/dns_bench" || failed=1
+
 echo; echo "== size: agent at 100 pods; $pods pods on $nodes nodes"
 python3 bench/objects.py pods 100 >"$out/pods.yaml"
 if "$carrick" lab up --name "$name" --nodes 1 -f "$out/pods.yaml" -o json >"$out/100.json"; then

@@ -1,7 +1,7 @@
 // rooms: dns
 
-// What arrives on port 53: a datagram is decoded, answered from a small zone, encoded within the limits of UDP and decoded again;
-// the same bytes are also read as an upstream's answer.
+// What arrives on port 53: a datagram is decoded, answered from a small zone, encoded within the limits of UDP and
+// decoded again; the same bytes are also read as an upstream's answer.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -30,7 +30,8 @@ const Zone& zone() {
     table->names["loop.default.svc"].cname = "loop.default.svc.cluster.local";
     table->names["dns-version"].texts = {"1.1.0"};
     table->reverse[address] = {"web.default.svc"};
-    table->reverse_zones = {net::Prefix::parse("10.96.0.0/16").value(), net::Prefix::parse("2001:db8:96::/112").value()};
+    table->reverse_zones = {net::Prefix::parse("10.96.0.0/16").value(),
+                            net::Prefix::parse("2001:db8:96::/112").value()};
     return Zone(table);
   }();
   return kZone;
@@ -55,7 +56,8 @@ void answer(std::span<const uint8_t> wire) {
   auto out = encode(reply, 512);
   if (out.size() > 512) std::abort();
   auto back = decode_response(out);
-  if (!back || back->id != query->id || back->rcode != reply.rcode || !(back->question == query->question)) std::abort();
+  if (!back || back->id != query->id || back->rcode != reply.rcode || !(back->question == query->question))
+    std::abort();
   for (const Record& record : back->answer) (void)record_text(record);
 }
 

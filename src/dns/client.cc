@@ -33,7 +33,8 @@ ClientRecord client_record(const Record& record) {
 }
 
 ClientReply client_reply(const Message& message) {
-  ClientReply out{rcode_text(message.rcode), message.authoritative, message.truncated, message.recursion_available, {}, {}, {}};
+  ClientReply out{
+      rcode_text(message.rcode), message.authoritative, message.truncated, message.recursion_available, {}, {}, {}};
   for (const Record& record : message.answer) out.answer.push_back(client_record(record));
   for (const Record& record : message.authority) out.authority.push_back(client_record(record));
   for (const Record& record : message.additional) out.additional.push_back(client_record(record));
@@ -61,7 +62,9 @@ Result<void> wait_for(int fd, short events, Clock::time_point deadline, const ne
 }
 
 // Moves all of `bytes` through the socket with send or recv.
-template <class Move> Result<void> move_all(int fd, std::span<uint8_t> bytes, short events, Clock::time_point deadline, const net::SocketAddress& server, Move move) {
+template <class Move>
+Result<void> move_all(int fd, std::span<uint8_t> bytes, short events, Clock::time_point deadline,
+                      const net::SocketAddress& server, Move move) {
   while (!bytes.empty()) {
     TRY_VOID(wait_for(fd, events, deadline, server));
     ssize_t size = move(fd, bytes.data(), bytes.size());
@@ -83,14 +86,16 @@ Result<ClientReply> query_tcp(const ClientQuestion& question) {
   auto body = encode(message);
   std::vector<uint8_t> wire = {static_cast<uint8_t>(body.size() >> 8), static_cast<uint8_t>(body.size() & 0xff)};
   wire.insert(wire.end(), body.begin(), body.end());
-  TRY_VOID(move_all(socket.get(), wire, POLLOUT, deadline, question.server, [](int fd, uint8_t* data, size_t size) { return ::send(fd, data, size, MSG_NOSIGNAL); }));
+  TRY_VOID(move_all(socket.get(), wire, POLLOUT, deadline, question.server,
+                    [](int fd, uint8_t* data, size_t size) { return ::send(fd, data, size, MSG_NOSIGNAL); }));
   auto receive = [](int fd, uint8_t* data, size_t size) { return ::recv(fd, data, size, 0); };
   std::vector<uint8_t> prefix(2);
   TRY_VOID(move_all(socket.get(), prefix, POLLIN, deadline, question.server, receive));
   std::vector<uint8_t> reply(static_cast<size_t>(prefix[0]) << 8 | prefix[1]);
   TRY_VOID(move_all(socket.get(), reply, POLLIN, deadline, question.server, receive));
   Message response = TRY(decode_response(reply));
-  if (response.id != message.id) return fail(ErrorKind::kTransient, "DNS server {}: answered another question", question.server.str());
+  if (response.id != message.id)
+    return fail(ErrorKind::kTransient, "DNS server {}: answered another question", question.server.str());
   return client_reply(response);
 }
 

@@ -17,10 +17,10 @@ enum class Via { kUdp, kTcp };
 
 struct ClientQuestion {
   net::SocketAddress server;
-  std::string name;         // absolute, with or without trailing dot
-  std::string type = "A";   // "AAAA", "SRV", "TYPE65"
+  std::string name;        // absolute, with or without trailing dot
+  std::string type = "A";  // "AAAA", "SRV", "TYPE65"
   Via via = Via::kUdp;
-  bool edns = true;         // OPT with 1232 bytes
+  bool edns = true;  // OPT with 1232 bytes
   std::chrono::milliseconds timeout{5000};
 };
 
@@ -58,13 +58,14 @@ class PendingQuestion {
 Result<ClientReply> query(const ClientQuestion& question);
 
 struct Lookup {
-  std::string name;  // the candidate of the search path that answered, absolute
+  std::string name;                       // the candidate of the search path that answered, absolute
   std::vector<net::IpAddress> addresses;  // IPv4 first; empty when every candidate was denied
-  int questions = 0;  // sent in all
+  int questions = 0;                      // sent in all
 };
 
-// What getaddrinfo does with this resolv.conf: A and AAAA of every candidate of the search path until one has addresses. Servers
-// are tried in order; a truncated answer is asked again over TCP.
-Result<Lookup> lookup(const ResolvConf& conf, const std::string& name, std::chrono::milliseconds timeout = std::chrono::milliseconds(5000));
+// What getaddrinfo does with this resolv.conf: A and AAAA of every candidate of the search path until one has
+// addresses. Servers are tried in order; a truncated answer is asked again over TCP.
+Result<Lookup> lookup(const ResolvConf& conf, const std::string& name,
+                      std::chrono::milliseconds timeout = std::chrono::milliseconds(5000));
 
 }  // namespace carrick::dns

@@ -20,13 +20,15 @@ class ClientTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(outside_.start());
-    server_ = std::make_unique<DnsServer>(DnsOptions{.listen = {{ip("127.0.0.1"), 0}}, .upstreams = outside_.listening()});
+    server_ =
+        std::make_unique<DnsServer>(DnsOptions{.listen = {{ip("127.0.0.1"), 0}}, .upstreams = outside_.listening()});
     server_->inbox().put(std::make_shared<desired::NameTable>(test::cluster_table()));
     ASSERT_TRUE(server_->start());
   }
   net::SocketAddress at() const { return server_->listening()[0]; }
 
-  StaticResolver outside_{{.listen = {{ip("127.0.0.1"), 0}}, .names = outside_names({ip("203.0.113.10"), ip("2001:db8:203::10")})}};
+  StaticResolver outside_{
+      {.listen = {{ip("127.0.0.1"), 0}}, .names = outside_names({ip("203.0.113.10"), ip("2001:db8:203::10")})}};
   std::unique_ptr<DnsServer> server_;
 };
 

@@ -11,7 +11,8 @@
 #include "dns/stats.h"
 #include "net/ip.h"
 
-// dns: the node's DNS server. It answers from the NameTable that names compiles, and asks upstreams for everything else.
+// dns: the node's DNS server. It answers from the NameTable that names compiles, and asks upstreams for everything
+// else.
 namespace carrick::dns {
 
 struct DnsOptions {
@@ -31,8 +32,9 @@ class DnsServer {
   explicit DnsServer(DnsOptions options);
   ~DnsServer();  // stops; questions under way are not answered
 
-  // Binds in the caller's network namespace and starts one thread, which asks upstreams from that namespace too. kInvalid: a bad
-  // address or zone; kTransient: an address is not there (yet) or taken. After a failure the object can only be destroyed.
+  // Binds in the caller's network namespace and starts one thread, which asks upstreams from that namespace too.
+  // kInvalid: a bad address or zone; kTransient: an address is not there (yet) or taken. After a failure the object can
+  // only be destroyed.
   Result<void> start();
   // Where it listens, in the order of the options; after start().
   std::vector<net::SocketAddress> listening() const;

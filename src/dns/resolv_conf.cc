@@ -54,8 +54,9 @@ void apply_limits(PodResolvConf& out) {
   ResolvConf& conf = out.conf;
   if (conf.nameservers.size() > kMaxNameservers) {
     conf.nameservers.resize(kMaxNameservers);
-    out.warnings.push_back(fmt::format("Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: {}",
-                                       join(conf.nameservers, " ")));
+    out.warnings.push_back(fmt::format(
+        "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: {}",
+        join(conf.nameservers, " ")));
   }
   bool cut = conf.searches.size() > kMaxSearches;
   if (cut) conf.searches.resize(kMaxSearches);
@@ -64,11 +65,13 @@ void apply_limits(PodResolvConf& out) {
     cut = true;
   }
   if (cut)
-    out.warnings.push_back(fmt::format("Search Line limits were exceeded, some search paths have been omitted, the applied search line is: {}",
-                                       join(conf.searches, " ")));
+    out.warnings.push_back(fmt::format(
+        "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: {}",
+        join(conf.searches, " ")));
 }
 
-ResolvConf cluster_conf(const PodDns& pod, const std::vector<net::IpAddress>& cluster_dns, std::string_view zone, const ResolvConf& node) {
+ResolvConf cluster_conf(const PodDns& pod, const std::vector<net::IpAddress>& cluster_dns, std::string_view zone,
+                        const ResolvConf& node) {
   ResolvConf conf;
   for (const net::IpAddress& address : cluster_dns) conf.nameservers.push_back(address.str());
   conf.searches = {fmt::format("{}.svc.{}", pod.namespace_, zone), fmt::format("svc.{}", zone), std::string(zone)};
@@ -105,16 +108,22 @@ ResolvConf parse_resolv_conf(std::string_view text) {
       for (size_t i = 1; i < words.size(); ++i) conf.searches.push_back(without_dot(words[i]));
     }
     if (words[0] == "options")
-      for (size_t i = 1; i < words.size(); ++i) set_option(conf.options, option_name(words[i]), words[i].find(':') == std::string::npos ? std::nullopt : std::optional(words[i].substr(words[i].find(':') + 1)));
+      for (size_t i = 1; i < words.size(); ++i)
+        set_option(conf.options, option_name(words[i]),
+                   words[i].find(':') == std::string::npos ? std::nullopt
+                                                           : std::optional(words[i].substr(words[i].find(':') + 1)));
   }
   return conf;
 }
 
-Result<PodResolvConf> pod_resolv_conf(const PodDns& pod, const std::vector<net::IpAddress>& cluster_dns, std::string_view zone, const ResolvConf& node) {
+Result<PodResolvConf> pod_resolv_conf(const PodDns& pod, const std::vector<net::IpAddress>& cluster_dns,
+                                      std::string_view zone, const ResolvConf& node) {
   PodResolvConf out;
-  bool cluster = pod.policy == "ClusterFirstWithHostNet" || ((pod.policy == "ClusterFirst" || pod.policy.empty()) && !pod.host_network);
+  bool cluster = pod.policy == "ClusterFirstWithHostNet" ||
+                 ((pod.policy == "ClusterFirst" || pod.policy.empty()) && !pod.host_network);
   bool host = pod.policy == "Default" || ((pod.policy == "ClusterFirst" || pod.policy.empty()) && pod.host_network);
-  if (!cluster && !host && pod.policy != "None") return fail(ErrorKind::kInvalid, "dnsPolicy '{}' is unknown", pod.policy);
+  if (!cluster && !host && pod.policy != "None")
+    return fail(ErrorKind::kInvalid, "dnsPolicy '{}' is unknown", pod.policy);
   if (cluster && cluster_dns.empty()) {
     out.warnings.push_back("the cluster has no DNS Service: falling back to \"Default\" policy");
     cluster = false;

@@ -30,7 +30,7 @@ struct PodDns {
   std::string namespace_;
   std::string policy = "ClusterFirst";  // spec.dnsPolicy
   bool host_network = false;
-  std::vector<std::string> nameservers, searches;                             // spec.dnsConfig
+  std::vector<std::string> nameservers, searches;                           // spec.dnsConfig
   std::vector<std::pair<std::string, std::optional<std::string>>> options;  // spec.dnsConfig.options: name, value
 };
 
@@ -42,12 +42,14 @@ struct PodResolvConf {
 // DNS-C1, DNS-C2; the behaviour of kubelet, with its limits: 3 nameservers, 32 search paths of 2048 characters in all.
 // `cluster_dns`: the ClusterIPs of the DNS Service. Without one, ClusterFirst falls back to Default with a warning.
 // kInvalid: unknown policy, or None without a nameserver.
-Result<PodResolvConf> pod_resolv_conf(const PodDns& pod, const std::vector<net::IpAddress>& cluster_dns, std::string_view zone, const ResolvConf& node);
+Result<PodResolvConf> pod_resolv_conf(const PodDns& pod, const std::vector<net::IpAddress>& cluster_dns,
+                                      std::string_view zone, const ResolvConf& node);
 
 // Port 53 of each nameserver that is an address.
 std::vector<net::SocketAddress> upstreams_of(const ResolvConf& conf);
 
-// The names that a stub resolver tries for `name`, in order (glibc: as is first from ndots dots on, or when it ends in a dot).
+// The names that a stub resolver tries for `name`, in order (glibc: as is first from ndots dots on, or when it ends in
+// a dot).
 std::vector<std::string> search_candidates(const ResolvConf& conf, std::string_view name);
 
 }  // namespace carrick::dns

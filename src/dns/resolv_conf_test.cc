@@ -11,10 +11,14 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-const std::vector<net::IpAddress> kCluster = {net::IpAddress::parse("10.96.0.10").value(), net::IpAddress::parse("2001:db8:96::a").value()};
-const ResolvConf kNode = parse_resolv_conf("# node\nnameserver 203.0.113.53\nsearch corp.example. example\noptions timeout:1 edns0\n");
+const std::vector<net::IpAddress> kCluster = {net::IpAddress::parse("10.96.0.10").value(),
+                                              net::IpAddress::parse("2001:db8:96::a").value()};
+const ResolvConf kNode =
+    parse_resolv_conf("# node\nnameserver 203.0.113.53\nsearch corp.example. example\noptions timeout:1 edns0\n");
 
-PodDns pod(const char* policy, bool host_network = false) { return {.namespace_ = "shop", .policy = policy, .host_network = host_network}; }
+PodDns pod(const char* policy, bool host_network = false) {
+  return {.namespace_ = "shop", .policy = policy, .host_network = host_network};
+}
 PodResolvConf render(const PodDns& dns) { return pod_resolv_conf(dns, kCluster, "cluster.local", kNode).value(); }
 
 constexpr const char* kClusterFirst =
@@ -37,7 +41,8 @@ TEST(ResolvConf, NoneNeedsItsOwn) {
   none.nameservers = {"1.2.3.4"};
   none.searches = {"ns1.svc.cluster-domain.example", "my.dns.search.suffix"};
   none.options = {{"ndots", "2"}, {"edns0", std::nullopt}};
-  EXPECT_EQ(render(none).conf.str(), "search ns1.svc.cluster-domain.example my.dns.search.suffix\nnameserver 1.2.3.4\noptions ndots:2 edns0\n");
+  EXPECT_EQ(render(none).conf.str(),
+            "search ns1.svc.cluster-domain.example my.dns.search.suffix\nnameserver 1.2.3.4\noptions ndots:2 edns0\n");
 }
 
 TEST(ResolvConf, DnsConfigIsMerged) {
@@ -47,7 +52,8 @@ TEST(ResolvConf, DnsConfigIsMerged) {
   dns.options = {{"ndots", "1"}, {"use-vc", ""}};
   auto conf = render(dns).conf;
   EXPECT_THAT(conf.nameservers, ElementsAre("10.96.0.10", "2001:db8:96::a", "9.9.9.9"));
-  EXPECT_THAT(conf.searches, ElementsAre("shop.svc.cluster.local", "svc.cluster.local", "cluster.local", "corp.example", "example", "under_score.example", "."));
+  EXPECT_THAT(conf.searches, ElementsAre("shop.svc.cluster.local", "svc.cluster.local", "cluster.local", "corp.example",
+                                         "example", "under_score.example", "."));
   EXPECT_THAT(conf.options, ElementsAre("ndots:1", "use-vc"));
 }
 
@@ -75,7 +81,9 @@ TEST(ResolvConf, WithoutClusterDnsFallsBackAndSaysSo) {
 }
 
 TEST(ResolvConf, ParsesWhatPeopleWrite) {
-  auto conf = parse_resolv_conf("; c\r\n\tnameserver\t10.0.0.1\r\nnameserver fe80::1%eth0\nsearch a\nsearch b c.\ndomain\nsearch .\noptions ndots:3\noptions ndots:7 rotate\nfoo bar\nnameserver");
+  auto conf = parse_resolv_conf(
+      "; c\r\n\tnameserver\t10.0.0.1\r\nnameserver fe80::1%eth0\nsearch a\nsearch b c.\ndomain\nsearch .\noptions "
+      "ndots:3\noptions ndots:7 rotate\nfoo bar\nnameserver");
   EXPECT_THAT(conf.nameservers, ElementsAre("10.0.0.1", "fe80::1%eth0"));
   EXPECT_THAT(conf.searches, ElementsAre("."));
   EXPECT_THAT(conf.options, ElementsAre("ndots:7", "rotate"));
@@ -86,7 +94,9 @@ TEST(ResolvConf, ParsesWhatPeopleWrite) {
 
 TEST(SearchPath, AsGlibcWalksIt) {
   auto conf = render(pod("ClusterFirst")).conf;
-  EXPECT_THAT(search_candidates(conf, "web"), ElementsAre("web.shop.svc.cluster.local.", "web.svc.cluster.local.", "web.cluster.local.", "web.corp.example.", "web.example.", "web."));
+  EXPECT_THAT(search_candidates(conf, "web"),
+              ElementsAre("web.shop.svc.cluster.local.", "web.svc.cluster.local.", "web.cluster.local.",
+                          "web.corp.example.", "web.example.", "web."));
   EXPECT_THAT(search_candidates(conf, "web."), ElementsAre("web."));
   EXPECT_EQ(search_candidates(conf, "a.b.c.d.e.f").front(), "a.b.c.d.e.f.");
   EXPECT_EQ(search_candidates(conf, "a.b.c.d.e").front(), "a.b.c.d.e.shop.svc.cluster.local.");

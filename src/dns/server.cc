@@ -18,10 +18,16 @@ namespace asio = boost::asio;
 // Zone first, forwarder for the rest.
 class ClusterResponder : public Responder {
  public:
-  ClusterResponder(std::shared_ptr<const desired::NameTable> table, PodRecords pods, std::string server_id, std::shared_ptr<Forwarder> forwarder)
-      : pods_(pods), server_id_(std::move(server_id)), zone_(std::make_unique<Zone>(std::move(table), pods)), forwarder_(std::move(forwarder)) {}
+  ClusterResponder(std::shared_ptr<const desired::NameTable> table, PodRecords pods, std::string server_id,
+                   std::shared_ptr<Forwarder> forwarder)
+      : pods_(pods),
+        server_id_(std::move(server_id)),
+        zone_(std::make_unique<Zone>(std::move(table), pods)),
+        forwarder_(std::move(forwarder)) {}
 
-  void take(std::shared_ptr<const desired::NameTable> table) { zone_ = std::make_unique<Zone>(std::move(table), pods_); }
+  void take(std::shared_ptr<const desired::NameTable> table) {
+    zone_ = std::make_unique<Zone>(std::move(table), pods_);
+  }
 
   std::optional<Message> answer_now(const Message& query, const Asker&) override {
     Answer answer = zone_->resolve(*query.question);
@@ -49,7 +55,8 @@ class ClusterResponder : public Responder {
 
  private:
   static ForwardQuestion outside_question(const Message& query, const Answer& answer) {
-    ForwardQuestion out{*query.question, query.recursion_desired, query.edns && query.edns->dnssec_ok, query.checking_disabled};
+    ForwardQuestion out{*query.question, query.recursion_desired, query.edns && query.edns->dnssec_ok,
+                        query.checking_disabled};
     if (answer.chase) {
       out.question.name = *answer.chase;
       out.recursion_desired = true;  // the answer is ours, so finding its rest is too
@@ -68,7 +75,9 @@ class ClusterResponder : public Responder {
     if (upstream) {
       reply.rcode = upstream->rcode;
       reply.authentic_data = answer.outside && upstream->authentic_data;
-      auto append = [](std::vector<Record>& to, const std::vector<Record>& from) { to.insert(to.end(), from.begin(), from.end()); };
+      auto append = [](std::vector<Record>& to, const std::vector<Record>& from) {
+        to.insert(to.end(), from.begin(), from.end());
+      };
       append(reply.answer, upstream->answer);
       append(reply.authority, upstream->authority);
       append(reply.additional, upstream->additional);
@@ -87,9 +96,12 @@ class ClusterResponder : public Responder {
 
 PodRecords pod_records(DnsOptions::PodRecords mode) {
   switch (mode) {
-    case DnsOptions::PodRecords::kDisabled: return PodRecords::kDisabled;
-    case DnsOptions::PodRecords::kVerified: return PodRecords::kVerified;
-    case DnsOptions::PodRecords::kInsecure: break;
+    case DnsOptions::PodRecords::kDisabled:
+      return PodRecords::kDisabled;
+    case DnsOptions::PodRecords::kVerified:
+      return PodRecords::kVerified;
+    case DnsOptions::PodRecords::kInsecure:
+      break;
   }
   return PodRecords::kInsecure;
 }
@@ -97,7 +109,8 @@ PodRecords pod_records(DnsOptions::PodRecords mode) {
 }  // namespace
 
 struct DnsServer::Impl {
-  explicit Impl(DnsOptions given) : options(std::move(given)), inbox([this] { asio::post(io, [this] { take_table(); }); }) {}
+  explicit Impl(DnsOptions given)
+      : options(std::move(given)), inbox([this] { asio::post(io, [this] { take_table(); }); }) {}
 
   ~Impl() {
     io.stop();
@@ -161,7 +174,9 @@ Result<void> DnsServer::start() {
   }
 }
 
-std::vector<net::SocketAddress> DnsServer::listening() const { return impl_->transport ? impl_->transport->bound() : std::vector<net::SocketAddress>(); }
+std::vector<net::SocketAddress> DnsServer::listening() const {
+  return impl_->transport ? impl_->transport->bound() : std::vector<net::SocketAddress>();
+}
 Mailbox<desired::NameTable>& DnsServer::inbox() { return impl_->inbox; }
 DnsStats DnsServer::stats() const { return impl_->counters->read(); }
 

@@ -56,12 +56,14 @@ struct Served {
 
 Result<ClientReply> ask(net::SocketAddress server, const std::string& question, Via via = Via::kUdp, bool edns = true) {
   auto words = split(question, ' ');
-  return query({.server = server, .name = std::string(words[0]), .type = std::string(words[1]), .via = via, .edns = edns});
+  return query(
+      {.server = server, .name = std::string(words[0]), .type = std::string(words[1]), .via = via, .edns = edns});
 }
 
 std::vector<std::string> texts(const std::vector<ClientRecord>& records) {
   std::vector<std::string> out;
-  for (const ClientRecord& record : records) out.push_back(fmt::format("{} {} {}", record.name, record.type, record.data));
+  for (const ClientRecord& record : records)
+    out.push_back(fmt::format("{} {} {}", record.name, record.type, record.data));
   return out;
 }
 
@@ -86,20 +88,25 @@ TEST_P(ServerTable, AnswersTheTable) {
     EXPECT_TRUE(reply->recursion_available);
     EXPECT_FALSE(reply->truncated);
     EXPECT_THAT(folded(texts(reply->answer)), UnorderedElementsAreArray(folded(row.answer)));
-    if (!reply->answer.empty()) EXPECT_EQ(reply->answer[0].name, split(row.question, ' ')[0]) << "the case that was asked";
+    if (!reply->answer.empty())
+      EXPECT_EQ(reply->answer[0].name, split(row.question, ' ')[0]) << "the case that was asked";
     EXPECT_THAT(folded(texts(reply->additional)), UnorderedElementsAreArray(folded(row.additional)));
     ASSERT_EQ(reply->authority.size(), row.soa_of.empty() ? 0u : 1u);
     if (!row.soa_of.empty()) EXPECT_EQ(lower(reply->authority[0].name), lower(row.soa_of));
   }
   auto stats = served.server->stats();
   EXPECT_EQ(stats.request_count(), test::cluster_rows().size());
-  EXPECT_EQ(v4 ? (via == Via::kUdp ? stats.requests.udp_v4 : stats.requests.tcp_v4) : (via == Via::kUdp ? stats.requests.udp_v6 : stats.requests.tcp_v6), stats.request_count());
+  EXPECT_EQ(v4 ? (via == Via::kUdp ? stats.requests.udp_v4 : stats.requests.tcp_v4)
+               : (via == Via::kUdp ? stats.requests.udp_v6 : stats.requests.tcp_v6),
+            stats.request_count());
   EXPECT_GT(stats.responses["NXDOMAIN"], 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ServerTable, testing::Combine(testing::Bool(), testing::Values(Via::kUdp, Via::kTcp)), [](const auto& info) {
-  return fmt::format("{}{}", std::get<1>(info.param) == Via::kUdp ? "Udp" : "Tcp", std::get<0>(info.param) ? "V4" : "V6");
-});
+INSTANTIATE_TEST_SUITE_P(All, ServerTable, testing::Combine(testing::Bool(), testing::Values(Via::kUdp, Via::kTcp)),
+                         [](const auto& info) {
+                           return fmt::format("{}{}", std::get<1>(info.param) == Via::kUdp ? "Udp" : "Tcp",
+                                              std::get<0>(info.param) ? "V4" : "V6");
+                         });
 
 TEST(Server, BeforeTheFirstTableEverythingInsideIsServfail) {
   DnsServer server({.listen = {kAny4}});
@@ -163,8 +170,8 @@ TEST(Server, ChasesExternalNamesOutside) {  // DNS-9
     ASSERT_TRUE(reply);
     EXPECT_EQ(reply->rcode, "NOERROR");
     EXPECT_TRUE(reply->authoritative);
-    EXPECT_THAT(texts(reply->answer),
-                ElementsAre("outside.default.svc.cluster.local CNAME www.example.com.", "www.example.com CNAME example.com.", "example.com A 203.0.113.10"));
+    EXPECT_THAT(texts(reply->answer), ElementsAre("outside.default.svc.cluster.local CNAME www.example.com.",
+                                                  "www.example.com CNAME example.com.", "example.com A 203.0.113.10"));
   }
   Served alone;
   auto reply = ask(alone.v4(), "outside.default.svc.cluster.local A");
@@ -203,7 +210,8 @@ TEST(Server, OrderChanges) {  // DNS-T4
   EXPECT_GT(firsts.size(), 20u);
 }
 
-Result<Message> exchange(net::SocketAddress server, const std::vector<uint8_t>& wire, std::chrono::milliseconds wait = 2000ms) {
+Result<Message> exchange(net::SocketAddress server, const std::vector<uint8_t>& wire,
+                         std::chrono::milliseconds wait = 2000ms) {
   Fd fd(::socket(server.address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   RawAddress to(server);
   if (::connect(fd.get(), to.get(), to.size()) != 0) return fail_errno(errno, "connect");
@@ -275,11 +283,14 @@ TEST(Server, ProtocolCorners) {
 
 class TcpClient {
  public:
-  explicit TcpClient(net::SocketAddress server) : fd_(::socket(server.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit TcpClient(net::SocketAddress server)
+      : fd_(::socket(server.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     RawAddress to(server);
     EXPECT_EQ(::connect(fd_.get(), to.get(), to.size()), 0) << strerror(errno);
   }
-  void send_raw(const std::vector<uint8_t>& bytes) { EXPECT_EQ(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size())); }
+  void send_raw(const std::vector<uint8_t>& bytes) {
+    EXPECT_EQ(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
   static std::vector<uint8_t> framed(const Message& m) {
     auto body = encode(m);
     std::vector<uint8_t> out = {static_cast<uint8_t>(body.size() >> 8), static_cast<uint8_t>(body.size())};
@@ -328,7 +339,8 @@ TEST(ServerTcp, PipelinesAndAnswersOutOfOrder) {  // DNS-T1
     all.insert(all.end(), bytes.begin(), bytes.end());
   }
   for (size_t at = 0; at < all.size(); at += 777)  // cut anywhere, also inside the length
-    client.send_raw({all.begin() + static_cast<long>(at), all.begin() + static_cast<long>(std::min(all.size(), at + 777))});
+    client.send_raw(
+        {all.begin() + static_cast<long>(at), all.begin() + static_cast<long>(std::min(all.size(), at + 777))});
   std::vector<uint16_t> order;
   for (int i = 0; i < 200; ++i) {
     auto reply = client.receive();
@@ -388,9 +400,11 @@ TEST(ServerTcp, AClientThatNeverReadsCostsOnlyItsOwnConnection) {
     Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     RawAddress to(served.v4());
     if (::connect(fd.get(), to.get(), to.size()) != 0) return;
-    while (::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {}  // until the server gives up on us
+    while (::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
+    }  // until the server gives up on us
   });
-  for (int i = 0; i < 100; ++i) EXPECT_TRUE(ask(served.v4(), "web.default.svc.cluster.local A", i % 2 ? Via::kTcp : Via::kUdp));
+  for (int i = 0; i < 100; ++i)
+    EXPECT_TRUE(ask(served.v4(), "web.default.svc.cluster.local A", i % 2 ? Via::kTcp : Via::kUdp));
   flood.join();
 }
 
@@ -444,9 +458,11 @@ TEST(Stats, PrometheusText) {
   Served served;
   ASSERT_TRUE(ask(served.v4(), "web.default.svc.cluster.local A"));
   std::string text = served.server->stats().prometheus();
-  for (const char* line : {"coredns_dns_requests_total{family=\"1\",proto=\"udp\"} 1\n", "coredns_dns_responses_total{rcode=\"NOERROR\"} 1\n",
-                           "coredns_dns_request_duration_seconds_count 1\n", "coredns_dns_request_duration_seconds_bucket{le=\"+Inf\"} 1\n",
-                           "carrick_dns_synced 1\n", "# TYPE coredns_cache_hits_total counter\n"})
+  for (const char* line :
+       {"coredns_dns_requests_total{family=\"1\",proto=\"udp\"} 1\n",
+        "coredns_dns_responses_total{rcode=\"NOERROR\"} 1\n", "coredns_dns_request_duration_seconds_count 1\n",
+        "coredns_dns_request_duration_seconds_bucket{le=\"+Inf\"} 1\n", "carrick_dns_synced 1\n",
+        "# TYPE coredns_cache_hits_total counter\n"})
     EXPECT_THAT(text, HasSubstr(line));
 }
 
@@ -466,13 +482,18 @@ TEST(Dig, AgreesWithUs) {
   auto outside = make_outside();
   Served served({.upstreams = outside->listening(), .server_id = "node1"});
   for (const char* transport : {"+notcp", "+tcp"}) {
-    auto dig = [&](const std::string& rest) { return run(fmt::format("dig -r @127.0.0.1 -p {} {} {} 2>&1", served.v4().port, transport, rest)); };
-    EXPECT_EQ(dig("+noall +answer web.default.svc.cluster.local A"), "web.default.svc.cluster.local. 5 IN\tA\t10.96.0.7\n");
+    auto dig = [&](const std::string& rest) {
+      return run(fmt::format("dig -r @127.0.0.1 -p {} {} {} 2>&1", served.v4().port, transport, rest));
+    };
+    EXPECT_EQ(dig("+noall +answer web.default.svc.cluster.local A"),
+              "web.default.svc.cluster.local. 5 IN\tA\t10.96.0.7\n");
     EXPECT_EQ(dig("+short _http._tcp.web.default.svc.cluster.local SRV"), "0 100 80 web.default.svc.cluster.local.\n");
     EXPECT_EQ(dig("+short -x 10.96.0.7"), "web.default.svc.cluster.local.\n");
     EXPECT_EQ(dig("+short -x 2001:db8:96::7"), "web.default.svc.cluster.local.\n");
     EXPECT_EQ(dig("+short +search +domain=default.svc.cluster.local +ndots=5 web AAAA"), "2001:db8:96::7\n");
-    EXPECT_THAT(dig("nothing.default.svc.cluster.local"), testing::AllOf(HasSubstr("status: NXDOMAIN"), HasSubstr("flags: qr aa rd ra;"), HasSubstr("SOA\tns.dns.cluster.local.")));
+    EXPECT_THAT(dig("nothing.default.svc.cluster.local"),
+                testing::AllOf(HasSubstr("status: NXDOMAIN"), HasSubstr("flags: qr aa rd ra;"),
+                               HasSubstr("SOA\tns.dns.cluster.local.")));
     EXPECT_THAT(dig("+nsid cluster.local SOA"), HasSubstr("node1"));
     EXPECT_EQ(dig("+short www.example.com"), "example.com.\n203.0.113.10\n");
     EXPECT_THAT(dig("+noall +answer big.example.com AAAA"), HasSubstr("2001:db8:203::3c"));  // over TCP when truncated

@@ -27,8 +27,8 @@ struct StaticOptions {
   uint32_t ttl = 300;                       // seconds
 };
 
-// The test names of "the world": example.com and www (CNAME), one name of each family, big answers, slow and silent ones.
-// `web` are the addresses that answer HTTP there.
+// The test names of "the world": example.com and www (CNAME), one name of each family, big answers, slow and silent
+// ones. `web` are the addresses that answer HTTP there.
 std::map<std::string, StaticName> outside_names(const std::vector<net::IpAddress>& web);
 
 // A resolver with a handful of names and NXDOMAIN for the rest, over UDP and TCP: what a lab's nodes find outside.

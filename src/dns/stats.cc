@@ -13,7 +13,8 @@ class Page {
   void family(std::string_view name, std::string_view type, std::string_view help) {
     fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
   }
-  template <class T> void sample(std::string_view name, std::string_view labels, T value) {
+  template <class T>
+  void sample(std::string_view name, std::string_view labels, T value) {
     text_ += labels.empty() ? std::string(name) : fmt::format("{}{{{}}}", name, labels);
     fmt::format_to(std::back_inserter(text_), " {}\n", value);
   }
@@ -37,7 +38,8 @@ void add_durations(Page& page, const DnsStats& stats) {
   uint64_t sum = 0;
   for (size_t i = 0; i < stats.durations.size(); ++i) {
     sum += stats.durations[i];
-    auto bound = i < kDurationBuckets.size() ? fmt::format("le=\"{}\"", kDurationBuckets[i]) : std::string("le=\"+Inf\"");
+    auto bound =
+        i < kDurationBuckets.size() ? fmt::format("le=\"{}\"", kDurationBuckets[i]) : std::string("le=\"+Inf\"");
     page.sample(fmt::format("{}_bucket", kName), bound, sum);
   }
   page.sample(fmt::format("{}_sum", kName), "", stats.duration_seconds);
@@ -90,7 +92,8 @@ std::string DnsStats::prometheus() const {
   page.sample("coredns_dns_requests_total", "family=\"1\",proto=\"tcp\"", requests.tcp_v4);
   page.sample("coredns_dns_requests_total", "family=\"2\",proto=\"tcp\"", requests.tcp_v6);
   page.family("coredns_dns_responses_total", "counter", "Answers sent.");
-  for (const auto& [rcode, count] : responses) page.sample("coredns_dns_responses_total", fmt::format("rcode=\"{}\"", rcode), count);
+  for (const auto& [rcode, count] : responses)
+    page.sample("coredns_dns_responses_total", fmt::format("rcode=\"{}\"", rcode), count);
   add_durations(page, *this);
   page.family("coredns_cache_hits_total", "counter", "Questions about outside names answered from the cache.");
   page.sample("coredns_cache_hits_total", "type=\"success\"", cache_hits);
@@ -99,8 +102,10 @@ std::string DnsStats::prometheus() const {
   page.gauge("coredns_cache_entries", "Answers in the cache.", cache_entries);
   page.counter("coredns_forward_requests_total", "Questions sent to upstreams.", forward_requests);
   page.counter("coredns_forward_failures_total", "Questions to upstreams without a usable answer.", forward_failures);
-  page.counter("coredns_forward_healthcheck_failures_total", "Failed health checks of upstreams.", forward_health_failures);
-  page.counter("coredns_forward_max_concurrent_rejects_total", "Questions refused because too many were under way.", forward_rejects);
+  page.counter("coredns_forward_healthcheck_failures_total", "Failed health checks of upstreams.",
+               forward_health_failures);
+  page.counter("coredns_forward_max_concurrent_rejects_total", "Questions refused because too many were under way.",
+               forward_rejects);
   page.counter("carrick_dns_forward_loops_total", "Times an upstream led back to this server.", forward_loops);
   page.counter("carrick_dns_truncated_total", "Answers cut to the size the client can take.", truncated);
   page.counter("carrick_dns_ignored_total", "Messages that deserve no answer.", ignored);

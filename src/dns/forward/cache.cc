@@ -11,7 +11,8 @@ constexpr Section kSections[] = {&Message::answer, &Message::authority, &Message
 size_t size_of(const Message& message) {
   size_t size = 400;  // the entry and its place in list and index
   for (Section section : kSections)
-    for (const Record& record : message.*section) size += sizeof(Record) + record.owner.wire().size() + record.data.size();
+    for (const Record& record : message.*section)
+      size += sizeof(Record) + record.owner.wire().size() + record.data.size();
   return size;
 }
 

@@ -24,7 +24,8 @@ class Cache {
 
   // TTLs of the result are what is left of them.
   std::optional<Message> find(const std::string& key, Clock::time_point now);
-  // Keeps the answer as long as its records, or its SOA when it denies (RFC 2308 5), allow. Truncated ones are not kept.
+  // Keeps the answer as long as its records, or its SOA when it denies (RFC 2308 5), allow. Truncated ones are not
+  // kept.
   void put(const std::string& key, const Message& message, Clock::time_point now);
   size_t size() const { return entries_.size(); }
   size_t bytes() const { return bytes_; }

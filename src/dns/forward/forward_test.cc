@@ -29,7 +29,8 @@ using Wires = std::vector<std::vector<uint8_t>>;
 class FakeUpstream {
  public:
   using Script = std::function<Wires(const Message& query)>;
-  explicit FakeUpstream(Script script) : script_(std::move(script)), fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+  explicit FakeUpstream(Script script)
+      : script_(std::move(script)), fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     RawAddress at(kAny4);
     EXPECT_EQ(::bind(fd_.get(), at.get(), at.size()), 0);
     RawAddress bound;
@@ -58,7 +59,8 @@ class FakeUpstream {
       ports.push_back(from.socket_address().port);
       ids.push_back(query->id);
       ++questions_;
-      for (const auto& wire : script_(*query)) ::sendto(fd_.get(), wire.data(), wire.size(), 0, from.get(), from.size());
+      for (const auto& wire : script_(*query))
+        ::sendto(fd_.get(), wire.data(), wire.size(), 0, from.get(), from.size());
     }
   }
   Script script_;
@@ -92,12 +94,18 @@ struct Served {
 
 TEST(Forward, IgnoresAnswersThatWereNotAskedFor) {
   FakeUpstream upstream([](const Message& query) {
-    Message wrong_id = reply_to(query, "198.51.100.1"), wrong_name = wrong_id, wrong_type = wrong_id, a_query = wrong_id;
+    Message wrong_id = reply_to(query, "198.51.100.1"), wrong_name = wrong_id, wrong_type = wrong_id,
+            a_query = wrong_id;
     ++wrong_id.id;
     wrong_name.question->name = Name::parse("evil.test").value();
     wrong_type.question->type = kTxt;
     a_query.is_response = false;
-    return Wires{encode(wrong_id), encode(wrong_name), encode(wrong_type), encode(a_query), std::vector<uint8_t>(100, 0xff), encode(reply_to(query))};
+    return Wires{encode(wrong_id),
+                 encode(wrong_name),
+                 encode(wrong_type),
+                 encode(a_query),
+                 std::vector<uint8_t>(100, 0xff),
+                 encode(reply_to(query))};
   });
   Served served({.upstreams = {upstream.address()}});
   auto reply = served.ask("good.test");
@@ -162,7 +170,8 @@ TEST(Forward, TruncatedAnswersAreAskedAgainOverTcp) {
   StaticResolver outside({.listen = {kAny4}, .names = outside_names({ip("203.0.113.10")})});
   ASSERT_TRUE(outside.start());
   Served served({.upstreams = outside.listening()});
-  auto reply = query({.server = served.server->listening()[0], .name = "big.example.com", .type = "AAAA", .via = Via::kTcp});
+  auto reply =
+      query({.server = served.server->listening()[0], .name = "big.example.com", .type = "AAAA", .via = Via::kTcp});
   ASSERT_TRUE(reply);
   EXPECT_EQ(reply->answer.size(), 60u);
 }

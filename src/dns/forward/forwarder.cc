@@ -33,14 +33,18 @@ bool unhelpful(uint16_t rcode) { return rcode != kNoError && rcode != kNxDomain;
 }  // namespace
 
 Forwarder::Forwarder(asio::any_io_executor executor, ForwardOptions options, std::shared_ptr<Counters> counters)
-    : executor_(std::move(executor)), options_(std::move(options)), counters_(std::move(counters)), cache_(options_.cache) {
+    : executor_(std::move(executor)),
+      options_(std::move(options)),
+      counters_(std::move(counters)),
+      cache_(options_.cache) {
   for (const net::SocketAddress& address : options_.upstreams) {
     if (std::ranges::find(options_.own, address) != options_.own.end())
       log::warn("dns: upstream {} is this server itself and is left out", address.str());
     else
       upstreams_.push_back({address});
   }
-  loop_probe_ = *Name::parse(fmt::format("{:016x}.loop.carrick.invalid", std::uniform_int_distribution<uint64_t>()(random_source())));
+  loop_probe_ = *Name::parse(
+      fmt::format("{:016x}.loop.carrick.invalid", std::uniform_int_distribution<uint64_t>()(random_source())));
 }
 
 std::string Forwarder::key_of(const ForwardQuestion& q) {
@@ -108,7 +112,8 @@ awaitable<Message> Forwarder::ask_upstreams(const ForwardQuestion& question) {
   bool have = false;
   for (size_t index : order()) {
     ++counters_->forward_requests;
-    auto answer = co_await ask_upstream(upstreams_[index].address, query, std::chrono::steady_clock::now() + options_.timeout);
+    auto answer =
+        co_await ask_upstream(upstreams_[index].address, query, std::chrono::steady_clock::now() + options_.timeout);
     if (!answer) {
       log::debug("{}", answer.error().message);
       failed(index);
@@ -140,7 +145,8 @@ awaitable<void> Forwarder::probe(size_t index) {
   while (true) {
     timer.expires_after(options_.health_interval);
     co_await timer.async_wait(asio::use_awaitable);
-    auto answer = co_await ask_upstream(upstreams_[index].address, query, std::chrono::steady_clock::now() + options_.timeout);
+    auto answer =
+        co_await ask_upstream(upstreams_[index].address, query, std::chrono::steady_clock::now() + options_.timeout);
     if (answer) break;  // whatever it says, it is there
     ++counters_->forward_health_failures;
   }
@@ -154,7 +160,8 @@ void Forwarder::look_for_loop() {
     Message query;
     query.question = Question{loop_probe_, kHinfo};
     query.recursion_desired = true;
-    asio::co_spawn(executor_, ask_upstream(upstream.address, query, std::chrono::steady_clock::now() + options_.timeout),
+    asio::co_spawn(executor_,
+                   ask_upstream(upstream.address, query, std::chrono::steady_clock::now() + options_.timeout),
                    [self = shared_from_this()](std::exception_ptr, Result<Message>) {});
   }
 }

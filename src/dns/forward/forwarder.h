@@ -13,8 +13,8 @@ namespace carrick::dns {
 
 struct ForwardOptions {
   std::vector<net::SocketAddress> upstreams;
-  std::vector<net::SocketAddress> own;  // where this server listens: never an upstream
-  bool sequential = false;              // in the order given; else a random one first
+  std::vector<net::SocketAddress> own;      // where this server listens: never an upstream
+  bool sequential = false;                  // in the order given; else a random one first
   std::chrono::milliseconds timeout{2000};  // of one upstream
   std::chrono::milliseconds health_interval{500};
   size_t max_concurrent = 1000;
@@ -33,8 +33,8 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
 
   bool has_upstreams() const { return !upstreams_.empty(); }
   std::optional<Message> cached(const ForwardQuestion& question);
-  // rcode and sections are what counts. SERVFAIL when no upstream answers, REFUSED over max_concurrent. Equal questions that are
-  // under way at the same time are asked once, which also bounds what a forwarding loop can cost.
+  // rcode and sections are what counts. SERVFAIL when no upstream answers, REFUSED over max_concurrent. Equal questions
+  // that are under way at the same time are asked once, which also bounds what a forwarding loop can cost.
   boost::asio::awaitable<Message> ask(ForwardQuestion question);
 
   // Sends a name that nobody else knows to each upstream. It comes back here when one leads to us (DNS-F3).
@@ -50,7 +50,8 @@ class Forwarder : public std::enable_shared_from_this<Forwarder> {
     bool up() const { return failures < 2; }
   };
   struct Flight {
-    explicit Flight(const boost::asio::any_io_executor& executor) : done(executor, boost::asio::steady_timer::time_point::max()) {}
+    explicit Flight(const boost::asio::any_io_executor& executor)
+        : done(executor, boost::asio::steady_timer::time_point::max()) {}
     boost::asio::steady_timer done;
     std::optional<Message> result;
   };

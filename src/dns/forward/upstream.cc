@@ -31,7 +31,8 @@ bool answers(const Message& response, const Message& query) {
 }
 
 // Ends the operations on `socket` at the deadline. Lives as long as the exchange.
-template <class Socket> class Watch {
+template <class Socket>
+class Watch {
  public:
   Watch(Socket& socket, Deadline deadline) : timer_(socket.get_executor(), deadline) {
     timer_.async_wait([&socket, alive = std::weak_ptr<int>(alive_)](boost::system::error_code error) {
@@ -90,7 +91,9 @@ awaitable<Result<Message>> ask_upstream(net::SocketAddress server, Message query
     co_return response;
   } catch (const boost::system::system_error& error) {
     co_return fail(ErrorKind::kTransient, "DNS upstream {}: {}", server.str(),
-                   error.code() == asio::error::operation_aborted || error.code() == asio::error::bad_descriptor ? "no answer in time" : error.code().message());
+                   error.code() == asio::error::operation_aborted || error.code() == asio::error::bad_descriptor
+                       ? "no answer in time"
+                       : error.code().message());
   }
 }
 

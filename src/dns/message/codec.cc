@@ -68,7 +68,8 @@ Message take_header(const knot_pkt_t* packet) {
   message.checking_disabled = knot_wire_get_cd(wire);
   message.opcode = knot_wire_get_opcode(wire);
   message.rcode = knot_pkt_ext_rcode(packet);
-  if (packet->qname_size > 0) message.question = Question{question_name(packet), knot_pkt_qtype(packet), knot_pkt_qclass(packet)};
+  if (packet->qname_size > 0)
+    message.question = Question{question_name(packet), knot_pkt_qtype(packet), knot_pkt_qclass(packet)};
   take_edns(packet, message);
   return message;
 }
@@ -104,7 +105,8 @@ bool put_record(knot_pkt_t* packet, const Record& record) {
     buffer = large.data();
   }
   auto* data = reinterpret_cast<knot_rdata_t*>(buffer);
-  knot_rdata_init(data, static_cast<uint16_t>(record.data.size()), reinterpret_cast<const uint8_t*>(record.data.data()));
+  knot_rdata_init(data, static_cast<uint16_t>(record.data.size()),
+                  reinterpret_cast<const uint8_t*>(record.data.data()));
   knot_rrset_t set;
   knot_rrset_init(&set, const_cast<uint8_t*>(record.owner.bytes()), record.type, record.klass, record.ttl);
   set.rrs = {1, static_cast<uint32_t>(size), data};
@@ -136,11 +138,13 @@ std::expected<Message, Undecodable> decode_query(std::span<const uint8_t> wire) 
 }
 
 Result<Message> decode_response(std::span<const uint8_t> wire) {
-  if (wire.size() < KNOT_WIRE_HEADER_SIZE || wire.size() > 65535) return fail(ErrorKind::kInvalid, "DNS message of {} bytes", wire.size());
+  if (wire.size() < KNOT_WIRE_HEADER_SIZE || wire.size() > 65535)
+    return fail(ErrorKind::kInvalid, "DNS message of {} bytes", wire.size());
   if (!knot_wire_get_qr(wire.data())) return fail(ErrorKind::kInvalid, "DNS message is a query");
   if (knot_wire_get_qdcount(wire.data()) > 1) return fail(ErrorKind::kInvalid, "DNS message has several questions");
   Arena arena;
-  if (wire.size() == KNOT_WIRE_HEADER_SIZE) {  // FORMERR and NOTIMP may come without the question, which libknot does not parse
+  if (wire.size() ==
+      KNOT_WIRE_HEADER_SIZE) {  // FORMERR and NOTIMP may come without the question, which libknot does not parse
     knot_pkt_t* header = knot_pkt_new(const_cast<uint8_t*>(wire.data()), KNOT_WIRE_HEADER_SIZE, arena.mm());
     return header ? Result<Message>(take_header(header)) : fail(ErrorKind::kInternal, "out of memory");
   }
@@ -160,11 +164,13 @@ size_t encode(const Message& message, std::span<uint8_t> out, size_t limit) {
   if (!packet) return 0;
   knot_pkt_clear(packet);  // a new packet takes what its buffer holds for its content
   put_flags(out.data(), message);
-  if (message.question) knot_pkt_put_question(packet, message.question->name.bytes(), message.question->klass, message.question->type);
+  if (message.question)
+    knot_pkt_put_question(packet, message.question->name.bytes(), message.question->klass, message.question->type);
 
   knot_rrset_t opt;
   if (message.edns) {
-    knot_edns_init(&opt, message.edns->udp_size, static_cast<uint8_t>(message.rcode >> 4), message.edns->version, arena.mm());
+    knot_edns_init(&opt, message.edns->udp_size, static_cast<uint8_t>(message.rcode >> 4), message.edns->version,
+                   arena.mm());
     if (message.edns->dnssec_ok) knot_edns_set_do(&opt);
     if (message.edns->nsid)
       knot_edns_add_option(&opt, KNOT_EDNS_OPTION_NSID, static_cast<uint16_t>(message.edns->nsid->size()),
@@ -194,7 +200,8 @@ std::vector<uint8_t> encode(const Message& message, size_t limit) {
 std::string data_text(const Record& record) {
   std::vector<uint8_t> buffer(knot_rdata_size(static_cast<uint16_t>(record.data.size())) + 1);
   auto* data = reinterpret_cast<knot_rdata_t*>(buffer.data());
-  knot_rdata_init(data, static_cast<uint16_t>(record.data.size()), reinterpret_cast<const uint8_t*>(record.data.data()));
+  knot_rdata_init(data, static_cast<uint16_t>(record.data.size()),
+                  reinterpret_cast<const uint8_t*>(record.data.data()));
   knot_rrset_t set;
   knot_rrset_init(&set, const_cast<uint8_t*>(record.owner.bytes()), record.type, record.klass, record.ttl);
   set.rrs = {1, static_cast<uint32_t>(knot_rdata_size(data->len)), data};
@@ -204,7 +211,8 @@ std::string data_text(const Record& record) {
 }
 
 std::string record_text(const Record& record) {
-  return fmt::format("{}. {} IN {} {}", record.owner.is_root() ? "" : record.owner.text(), record.ttl, type_text(record.type), data_text(record));
+  return fmt::format("{}. {} IN {} {}", record.owner.is_root() ? "" : record.owner.text(), record.ttl,
+                     type_text(record.type), data_text(record));
 }
 
 std::string type_text(uint16_t type) {
@@ -214,7 +222,8 @@ std::string type_text(uint16_t type) {
 
 Result<uint16_t> parse_type(std::string_view text) {
   uint16_t type = 0;
-  if (knot_rrtype_from_string(std::string(text).c_str(), &type) != 0) return fail(ErrorKind::kInvalid, "'{}' is no DNS record type", text);
+  if (knot_rrtype_from_string(std::string(text).c_str(), &type) != 0)
+    return fail(ErrorKind::kInvalid, "'{}' is no DNS record type", text);
   return type;
 }
 

@@ -13,10 +13,30 @@
 namespace carrick::dns {
 
 enum Type : uint16_t {
-  kA = 1, kNs = 2, kCname = 5, kSoa = 6, kPtr = 12, kHinfo = 13, kMx = 15, kTxt = 16, kAaaa = 28, kSrv = 33, kOpt = 41,
-  kIxfr = 251, kAxfr = 252, kAny = 255,
+  kA = 1,
+  kNs = 2,
+  kCname = 5,
+  kSoa = 6,
+  kPtr = 12,
+  kHinfo = 13,
+  kMx = 15,
+  kTxt = 16,
+  kAaaa = 28,
+  kSrv = 33,
+  kOpt = 41,
+  kIxfr = 251,
+  kAxfr = 252,
+  kAny = 255,
 };
-enum Rcode : uint16_t { kNoError = 0, kFormErr = 1, kServFail = 2, kNxDomain = 3, kNotImp = 4, kRefused = 5, kBadVers = 16 };
+enum Rcode : uint16_t {
+  kNoError = 0,
+  kFormErr = 1,
+  kServFail = 2,
+  kNxDomain = 3,
+  kNotImp = 4,
+  kRefused = 5,
+  kBadVers = 16
+};
 inline constexpr uint16_t kClassIn = 1;
 inline constexpr uint16_t kClassAny = 255;
 inline constexpr uint8_t kOpcodeQuery = 0;
@@ -48,8 +68,8 @@ struct Edns {
 
 struct Message {
   uint16_t id = 0;
-  bool is_response = false, authoritative = false, truncated = false, recursion_desired = false, recursion_available = false,
-       authentic_data = false, checking_disabled = false;
+  bool is_response = false, authoritative = false, truncated = false, recursion_desired = false,
+       recursion_available = false, authentic_data = false, checking_disabled = false;
   uint8_t opcode = kOpcodeQuery;
   uint16_t rcode = kNoError;  // with the extended bits of OPT
   std::optional<Question> question;
@@ -60,9 +80,9 @@ struct Message {
 
 // What came from the wire when it is no message that can be answered as such.
 struct Undecodable {
-  bool silent = false;         // answer nothing: no whole header, or itself a response
-  uint16_t rcode = kFormErr;   // else: answer this ...
-  uint16_t id = 0;             // ... with these
+  bool silent = false;        // answer nothing: no whole header, or itself a response
+  uint16_t rcode = kFormErr;  // else: answer this ...
+  uint16_t id = 0;            // ... with these
   uint8_t opcode = 0;
   bool recursion_desired = false;
 };
@@ -71,8 +91,8 @@ std::expected<Message, Undecodable> decode_query(std::span<const uint8_t> wire);
 // kInvalid for anything that is not one whole response with at most one question.
 Result<Message> decode_response(std::span<const uint8_t> wire);
 
-// Writes the message into `out` (at most `limit` bytes, at most out.size()) and returns its size. Records of answer and authority
-// that do not fit are left off with TC set; of additional, without (RFC 2181 9). OPT always fits.
+// Writes the message into `out` (at most `limit` bytes, at most out.size()) and returns its size. Records of answer and
+// authority that do not fit are left off with TC set; of additional, without (RFC 2181 9). OPT always fits.
 size_t encode(const Message& message, std::span<uint8_t> out, size_t limit);
 std::vector<uint8_t> encode(const Message& message, size_t limit = 65535);
 
@@ -81,7 +101,8 @@ std::string address_data(const net::IpAddress& address);  // 4 or 16 bytes, for 
 std::string name_data(const Name& name);                  // CNAME, NS, PTR
 std::string srv_data(uint16_t priority, uint16_t weight, uint16_t port, const Name& target);
 std::string txt_data(std::string_view text);  // split in strings of 255 bytes
-std::string soa_data(const Name& mname, const Name& rname, uint32_t serial, uint32_t refresh, uint32_t retry, uint32_t expire, uint32_t minimum);
+std::string soa_data(const Name& mname, const Name& rname, uint32_t serial, uint32_t refresh, uint32_t retry,
+                     uint32_t expire, uint32_t minimum);
 Record address_record(const Name& owner, const net::IpAddress& address, uint32_t ttl);
 std::optional<net::IpAddress> address_of(const Record& record);  // of A and AAAA
 std::optional<Name> target_of(const Record& record);             // of CNAME, NS, PTR, SRV

@@ -16,7 +16,8 @@ Message sample() {
   m.id = 0x1234;
   m.is_response = m.authoritative = m.recursion_desired = true;
   m.question = Question{name("WeB.test"), kA};
-  m.answer = {{name("WeB.test"), kCname, 5, name_data(name("b.test"))}, address_record(name("b.test"), ip("10.0.0.1"), 5)};
+  m.answer = {{name("WeB.test"), kCname, 5, name_data(name("b.test"))},
+              address_record(name("b.test"), ip("10.0.0.1"), 5)};
   m.authority = {{name("test"), kSoa, 30, soa_data(name("ns.test"), name("h.test"), 1, 2, 3, 4, 5)}};
   m.additional = {address_record(name("b.test"), ip("2001:db8::1"), 5),
                   {name("s.test"), kSrv, 5, srv_data(1, 2, 443, name("b.test"))},

@@ -11,15 +11,19 @@
 
 namespace carrick::dns {
 
-// A domain name in uncompressed wire form (RFC 1035 3.1), at most 255 bytes. Case is kept, comparison ignores it (RFC 4343).
+// A domain name in uncompressed wire form (RFC 1035 3.1), at most 255 bytes. Case is kept, comparison ignores it (RFC
+// 4343).
 class Name {
  public:
   Name() : wire_(1, '\0') {}  // the root
 
-  // "web.default.svc" with or without trailing dot; "\." and "\DDD" as in RFC 1035 5.1. kInvalid: empty label, label > 63, name > 255.
+  // "web.default.svc" with or without trailing dot; "\." and "\DDD" as in RFC 1035 5.1. kInvalid: empty label, label >
+  // 63, name > 255.
   static Result<Name> parse(std::string_view text);
   // Bytes that a parser has already checked.
-  static Name from_wire(const uint8_t* wire, size_t size) { return Name(std::string(reinterpret_cast<const char*>(wire), size)); }
+  static Name from_wire(const uint8_t* wire, size_t size) {
+    return Name(std::string(reinterpret_cast<const char*>(wire), size));
+  }
 
   const std::string& wire() const { return wire_; }
   const uint8_t* bytes() const { return reinterpret_cast<const uint8_t*>(wire_.data()); }
@@ -29,8 +33,8 @@ class Name {
   std::string text() const;                      // without trailing dot; "." for the root
   std::string lower_wire() const;                // key of caches and sets
 
-  // The labels left of `zone`, lower case and joined by dots ("" for the zone itself); nothing when the name is not below it.
-  // A label that holds a dot or a NUL gives a text no table has ("\." stays escaped).
+  // The labels left of `zone`, lower case and joined by dots ("" for the zone itself); nothing when the name is not
+  // below it. A label that holds a dot or a NUL gives a text no table has ("\." stays escaped).
   std::optional<std::string> relative_to(const Name& zone) const;
   bool is_below(const Name& zone) const;  // or equal
   // The last `count` labels.
@@ -46,7 +50,8 @@ class Name {
   std::string wire_;
 };
 
-// The zone's name below which `relative` lies: "web.default.svc" + "cluster.local". Both from tables; kInvalid as parse.
+// The zone's name below which `relative` lies: "web.default.svc" + "cluster.local". Both from tables; kInvalid as
+// parse.
 Result<Name> join_names(std::string_view relative, const Name& zone);
 
 }  // namespace carrick::dns

@@ -45,7 +45,8 @@ std::string txt_data(std::string_view text) {
   return out;
 }
 
-std::string soa_data(const Name& mname, const Name& rname, uint32_t serial, uint32_t refresh, uint32_t retry, uint32_t expire, uint32_t minimum) {
+std::string soa_data(const Name& mname, const Name& rname, uint32_t serial, uint32_t refresh, uint32_t retry,
+                     uint32_t expire, uint32_t minimum) {
   std::string out = mname.wire() + rname.wire();
   for (uint32_t value : {serial, refresh, retry, expire, minimum}) append32(out, value);
   return out;
@@ -78,7 +79,8 @@ std::optional<Name> target_of(const Record& record) {
 std::optional<uint32_t> soa_minimum(const Record& record) {
   if (record.type != kSoa || record.data.size() < 22) return std::nullopt;
   uint32_t value = 0;
-  for (size_t i = record.data.size() - 4; i < record.data.size(); ++i) value = value << 8 | static_cast<unsigned char>(record.data[i]);
+  for (size_t i = record.data.size() - 4; i < record.data.size(); ++i)
+    value = value << 8 | static_cast<unsigned char>(record.data[i]);
   return value;
 }
 

@@ -18,7 +18,9 @@ class StaticResponder : public Responder {
   StaticResponder(asio::io_context& io, const StaticOptions& options) : io_(io), ttl_(options.ttl) {
     for (const auto& [text, name] : options.names)
       if (auto parsed = Name::parse(text)) names_.emplace(parsed->lower_wire(), name);
-    soa_ = {Name(), kSoa, ttl_, soa_data(*Name::parse("ns.outside.test"), *Name::parse("hostmaster.outside.test"), 1, 7200, 1800, 86400, ttl_)};
+    soa_ = {
+        Name(), kSoa, ttl_,
+        soa_data(*Name::parse("ns.outside.test"), *Name::parse("hostmaster.outside.test"), 1, 7200, 1800, 86400, ttl_)};
   }
 
   std::optional<Message> answer_now(const Message& query, const Asker&) override {
@@ -123,7 +125,8 @@ StaticResolver::~StaticResolver() = default;
 Result<void> StaticResolver::start() {
   try {
     Impl& impl = *impl_;
-    impl.transport = std::make_unique<Transport>(impl.io, std::make_shared<StaticResponder>(impl.io, impl.options), TransportLimits{}, impl.counters);
+    impl.transport = std::make_unique<Transport>(impl.io, std::make_shared<StaticResponder>(impl.io, impl.options),
+                                                 TransportLimits{}, impl.counters);
     TRY_VOID(impl.transport->listen(impl.options.listen));
     impl.transport->start();
     impl.thread = std::thread([&impl] { impl.io.run(); });
@@ -133,7 +136,9 @@ Result<void> StaticResolver::start() {
   }
 }
 
-std::vector<net::SocketAddress> StaticResolver::listening() const { return impl_->transport ? impl_->transport->bound() : std::vector<net::SocketAddress>(); }
+std::vector<net::SocketAddress> StaticResolver::listening() const {
+  return impl_->transport ? impl_->transport->bound() : std::vector<net::SocketAddress>();
+}
 uint64_t StaticResolver::questions() const { return impl_->counters->read().request_count(); }
 
 }  // namespace carrick::dns

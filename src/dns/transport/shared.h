@@ -9,16 +9,18 @@
 
 #include "dns/transport/transport.h"
 
-// The parts of a Transport. Handlers hold them by shared_ptr, so that an io_context which is destroyed with operations under way
-// finds nothing gone.
+// The parts of a Transport. Handlers hold them by shared_ptr, so that an io_context which is destroyed with operations
+// under way finds nothing gone.
 namespace carrick::dns {
 
 struct Transport::Shared {
-  Shared(boost::asio::io_context& context, std::shared_ptr<Responder> who, TransportLimits limits_, std::shared_ptr<Counters> counts)
+  Shared(boost::asio::io_context& context, std::shared_ptr<Responder> who, TransportLimits limits_,
+         std::shared_ptr<Counters> counts)
       : io(context), responder(std::move(who)), limits(limits_), counters(std::move(counts)) {}
 
   // Calls reply.send(bytes) once, empty for silence; reply.defer() before, if that happens after this returns.
-  template <class Reply> void handle(std::span<const uint8_t> wire, const Asker& asker, Reply reply);
+  template <class Reply>
+  void handle(std::span<const uint8_t> wire, const Asker& asker, Reply reply);
 
   boost::asio::io_context& io;
   std::shared_ptr<Responder> responder;
@@ -34,7 +36,8 @@ struct Transport::Shared {
   std::array<uint8_t, 65535> buffer_;
 };
 
-template <class Reply> void Transport::Shared::handle(std::span<const uint8_t> wire, const Asker& asker, Reply reply) {
+template <class Reply>
+void Transport::Shared::handle(std::span<const uint8_t> wire, const Asker& asker, Reply reply) {
   auto begin = std::chrono::steady_clock::now();
   auto query = decode_query(wire);
   if (!query) {
@@ -60,10 +63,11 @@ template <class Reply> void Transport::Shared::handle(std::span<const uint8_t> w
   if (!refusal) refusal = responder->answer_now(*query, asker);
   if (refusal) return finish(reply, refusal);
   reply.defer();
-  boost::asio::co_spawn(io, responder->answer_later(std::move(*query), asker),
-                        [finish, reply = std::move(reply)](std::exception_ptr broken, std::optional<Message> message) mutable {
-                          finish(reply, broken ? std::nullopt : message);
-                        });
+  boost::asio::co_spawn(
+      io, responder->answer_later(std::move(*query), asker),
+      [finish, reply = std::move(reply)](std::exception_ptr broken, std::optional<Message> message) mutable {
+        finish(reply, broken ? std::nullopt : message);
+      });
 }
 
 class Transport::UdpPort : public std::enable_shared_from_this<UdpPort> {

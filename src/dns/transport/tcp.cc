@@ -43,7 +43,8 @@ void Transport::TcpPort::take(Tcp::socket socket) {
   auto peer = socket_address(endpoint);
   auto at = shared_->sessions_of.find(peer.address);
   size_t of_peer = at == shared_->sessions_of.end() ? 0 : at->second;
-  if (shared_->sessions >= shared_->limits.tcp_connections || of_peer >= std::max<size_t>(1, shared_->limits.tcp_connections / 4)) {
+  if (shared_->sessions >= shared_->limits.tcp_connections ||
+      of_peer >= std::max<size_t>(1, shared_->limits.tcp_connections / 4)) {
     ++shared_->counters->tcp_refused;
     return;
   }
@@ -73,7 +74,11 @@ class Transport::TcpSession::Reply {
 };
 
 Transport::TcpSession::TcpSession(std::shared_ptr<Shared> shared, Tcp::socket socket, net::SocketAddress peer)
-    : shared_(std::move(shared)), socket_(std::move(socket)), idle_(shared_->io), asker_{peer, true}, in_(kFirstBuffer) {
+    : shared_(std::move(shared)),
+      socket_(std::move(socket)),
+      idle_(shared_->io),
+      asker_{peer, true},
+      in_(kFirstBuffer) {
   ++shared_->sessions;
   ++shared_->sessions_of[asker_.address.address];
   ++shared_->counters->tcp_connections;
@@ -146,13 +151,14 @@ void Transport::TcpSession::write() {
     return;
   }
   std::swap(out_, writing_);
-  asio::async_write(socket_, asio::buffer(writing_), [self = shared_from_this()](boost::system::error_code error, size_t) {
-    if (error) return self->close();
-    self->writing_.clear();
-    self->touch();
-    self->write();
-    self->take_questions();
-  });
+  asio::async_write(socket_, asio::buffer(writing_),
+                    [self = shared_from_this()](boost::system::error_code error, size_t) {
+                      if (error) return self->close();
+                      self->writing_.clear();
+                      self->touch();
+                      self->write();
+                      self->take_questions();
+                    });
 }
 
 void Transport::TcpSession::touch() {

@@ -24,7 +24,8 @@ Result<Fd> bound_socket(const net::SocketAddress& address, int type) {
   if (!v4) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   RawAddress raw(address);
   if (::bind(fd.get(), raw.get(), raw.size()) != 0) return fail_errno(errno, fmt::format("bind {}", address.str()));
-  if (type == SOCK_STREAM && ::listen(fd.get(), 256) != 0) return fail_errno(errno, fmt::format("listen {}", address.str()));
+  if (type == SOCK_STREAM && ::listen(fd.get(), 256) != 0)
+    return fail_errno(errno, fmt::format("listen {}", address.str()));
   if (type == SOCK_DGRAM) {
     int bytes = 1 << 20;  // a burst of a thousand questions; the kernel caps it
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
@@ -74,7 +75,8 @@ void Transport::Shared::count_request(const Asker& asker) {
 
 std::span<const uint8_t> Transport::Shared::encoded(const Message& message, const Asker& asker) {
   size_t limit = buffer_.size();
-  if (!asker.tcp) limit = message.edns ? std::clamp<size_t>(message.edns->udp_size, 512, limits.udp_size) : 512;  // DNS-T2
+  if (!asker.tcp)
+    limit = message.edns ? std::clamp<size_t>(message.edns->udp_size, 512, limits.udp_size) : 512;  // DNS-T2
   size_t size = 0;
   if (message.edns) {
     Message ours = message;
@@ -97,7 +99,8 @@ std::span<const uint8_t> Transport::Shared::encoded(const Undecodable& bad) {
   return {buffer_.data(), encode(message, buffer_, 512)};
 }
 
-Transport::Transport(boost::asio::io_context& io, std::shared_ptr<Responder> responder, TransportLimits limits, std::shared_ptr<Counters> counters)
+Transport::Transport(boost::asio::io_context& io, std::shared_ptr<Responder> responder, TransportLimits limits,
+                     std::shared_ptr<Counters> counters)
     : shared_(std::make_shared<Shared>(io, std::move(responder), limits, std::move(counters))) {}
 
 Transport::~Transport() = default;
@@ -106,7 +109,8 @@ Result<void> Transport::listen(const std::vector<net::SocketAddress>& addresses)
   if (addresses.empty()) return fail(ErrorKind::kInvalid, "DNS: no address to listen on");
   for (const net::SocketAddress& address : addresses) {
     if (address.address.is_unspecified() || address.address == net::IpAddress::v4(0))
-      return fail(ErrorKind::kInvalid, "DNS cannot listen on {}: answers have to come from the address that was asked", address.str());
+      return fail(ErrorKind::kInvalid, "DNS cannot listen on {}: answers have to come from the address that was asked",
+                  address.str());
     TRY_VOID(listen_at(address));
   }
   return {};
@@ -121,7 +125,9 @@ Result<void> Transport::listen_at(net::SocketAddress address) {
     if (!tcp && any_port && attempt < kPortTries) continue;
     if (!tcp) return std::unexpected(tcp.error());
     udp_.push_back(std::make_shared<UdpPort>(shared_, udp.release()));
-    tcp_.push_back(std::make_shared<TcpPort>(shared_, address.address.is_v4() ? ::boost::asio::ip::tcp::v4() : ::boost::asio::ip::tcp::v6(), tcp->release()));
+    tcp_.push_back(std::make_shared<TcpPort>(
+        shared_, address.address.is_v4() ? ::boost::asio::ip::tcp::v4() : ::boost::asio::ip::tcp::v6(),
+        tcp->release()));
     bound_.push_back(exact);
     return {};
   }

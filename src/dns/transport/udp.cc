@@ -14,7 +14,9 @@ class Transport::UdpPort::Reply {
   void defer() {}
   void send(std::span<const uint8_t> bytes) {
     // A full send buffer loses the answer, as the network might: the client asks again.
-    if (!bytes.empty()) ::sendto(port_->socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to_.get(), to_.size());
+    if (!bytes.empty())
+      ::sendto(port_->socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to_.get(),
+               to_.size());
   }
 
  private:
@@ -23,18 +25,22 @@ class Transport::UdpPort::Reply {
 };
 
 void Transport::UdpPort::wait() {
-  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [self = shared_from_this()](boost::system::error_code error) {
-    if (error) return;
-    for (int i = 0; i < kBatch && self->receive_one(); ++i) {}
-    self->wait();
-  });
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                     [self = shared_from_this()](boost::system::error_code error) {
+                       if (error) return;
+                       for (int i = 0; i < kBatch && self->receive_one(); ++i) {
+                       }
+                       self->wait();
+                     });
 }
 
 bool Transport::UdpPort::receive_one() {
   RawAddress from;
-  ssize_t size = ::recvfrom(socket_.native_handle(), datagram_.data(), datagram_.size(), MSG_DONTWAIT, from.get(), from.size_slot());
+  ssize_t size = ::recvfrom(socket_.native_handle(), datagram_.data(), datagram_.size(), MSG_DONTWAIT, from.get(),
+                            from.size_slot());
   if (size < 0) return errno == ECONNREFUSED || errno == EINTR;  // a pending ICMP error is read like a datagram
-  shared_->handle(std::span(datagram_.data(), static_cast<size_t>(size)), Asker{from.socket_address(), false}, Reply(shared_from_this(), from));
+  shared_->handle(std::span(datagram_.data(), static_cast<size_t>(size)), Asker{from.socket_address(), false},
+                  Reply(shared_from_this(), from));
   return true;
 }
 

@@ -40,7 +40,8 @@ struct Zone::Found {
 
 Zone::Zone(std::shared_ptr<const desired::NameTable> table, PodRecords pods) : table_(std::move(table)), pods_(pods) {
   auto zone = Name::parse(table_->zone);
-  name_ = zone && !zone->is_root() ? std::move(*zone) : *Name::parse("cluster.local");  // never the authority for everything
+  name_ = zone && !zone->is_root() ? std::move(*zone)
+                                   : *Name::parse("cluster.local");  // never the authority for everything
   if (auto ns = join_names("ns.dns", name_)) ns_ = std::move(*ns);
   Name hostmaster;
   if (auto name = join_names("hostmaster", name_)) hostmaster = std::move(*name);
@@ -78,7 +79,8 @@ void Zone::resolve_apex(const Question& question, const Name& apex, Answer& out)
     out.answer.push_back(soa(question.name));
   } else if (question.type == kNs) {
     out.answer.push_back({question.name, kNs, table_->ttl, name_data(ns_)});
-    for (const net::IpAddress& address : table_->dns_service) out.additional.push_back(address_record(ns_, address, table_->ttl));
+    for (const net::IpAddress& address : table_->dns_service)
+      out.additional.push_back(address_record(ns_, address, table_->ttl));
   } else {
     deny(kNoError, apex, out);
   }
@@ -101,7 +103,8 @@ Zone::Found Zone::find_pod(const std::string& relative) const {
 }
 
 Zone::Found Zone::find(const std::string& relative) const {
-  if (auto row = table_->names.find(relative); row != table_->names.end()) return {.exists = true, .in_table = &row->second};
+  if (auto row = table_->names.find(relative); row != table_->names.end())
+    return {.exists = true, .in_table = &row->second};
   return relative.ends_with(".pod") ? find_pod(relative) : Found{};
 }
 
@@ -162,7 +165,8 @@ void Zone::add_services(const Name& owner, const desired::NameRow& row, Answer& 
     out.answer.push_back({owner, kSrv, table_->ttl, srv_data(srv.priority, srv.weight, srv.port, *target)});
     auto at = table_->names.find(srv.target);
     if (at == table_->names.end() || !targets.insert(at->first).second) continue;
-    for (const net::IpAddress& address : at->second.addresses) out.additional.push_back(address_record(*target, address, table_->ttl));
+    for (const net::IpAddress& address : at->second.addresses)
+      out.additional.push_back(address_record(*target, address, table_->ttl));
   }
 }
 
@@ -178,7 +182,8 @@ void Zone::resolve_reverse(const Question& question, const ReverseName& name, co
   if (targets == table_->reverse.end()) return deny(kNxDomain, apex, out);
   if (question.type == kPtr || question.type == kAny)
     for (const std::string& target : targets->second)
-      if (auto full = join_names(target, name_)) out.answer.push_back({question.name, kPtr, table_->ttl, name_data(*full)});
+      if (auto full = join_names(target, name_))
+        out.answer.push_back({question.name, kPtr, table_->ttl, name_data(*full)});
   if (out.answer.empty()) deny(kNoError, apex, out);
 }
 
@@ -200,7 +205,8 @@ Answer resolve(const desired::NameTable& table, const Question& question, PodRec
 
 void shuffle_addresses(std::vector<Record>& records, uint64_t random) {
   std::vector<Record> addresses, others;
-  for (Record& record : records) (record.type == kA || record.type == kAaaa ? addresses : others).push_back(std::move(record));
+  for (Record& record : records)
+    (record.type == kA || record.type == kAaaa ? addresses : others).push_back(std::move(record));
   std::minstd_rand generator(static_cast<uint32_t>(random | 1));
   std::ranges::shuffle(addresses, generator);
   records = std::move(others);

@@ -10,7 +10,8 @@
 
 namespace carrick::dns {
 
-// a-b-c-d.ns.pod.<zone>, an extension of kube-dns. insecure: any address in an existing namespace, as kubeadm's Corefile has it.
+// a-b-c-d.ns.pod.<zone>, an extension of kube-dns. insecure: any address in an existing namespace, as kubeadm's
+// Corefile has it.
 enum class PodRecords { kDisabled, kInsecure, kVerified };
 
 struct Answer {
@@ -22,8 +23,8 @@ struct Answer {
   bool negative() const { return rcode == kNxDomain || (rcode == kNoError && answer.empty()); }
 };
 
-// The authority for one NameTable: pure, immutable, any number of threads. Sources: DNS specification 1.1.0 of Kubernetes;
-// where it is silent, what CoreDNS answers (ids DNS-* in docs/design/dns.md).
+// The authority for one NameTable: pure, immutable, any number of threads. Sources: DNS specification 1.1.0 of
+// Kubernetes; where it is silent, what CoreDNS answers (ids DNS-* in docs/design/dns.md).
 class Zone {
  public:
   explicit Zone(std::shared_ptr<const desired::NameTable> table, PodRecords pods = PodRecords::kInsecure);

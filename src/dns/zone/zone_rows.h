@@ -5,8 +5,8 @@
 
 #include "desired/names/names.h"
 
-// The conformance table of the DNS server, after the tables of CoreDNS: one cluster, questions, expected answers. It is run
-// against the pure core (zone_test.cc) and through sockets of both families and transports (server_test.cc).
+// The conformance table of the DNS server, after the tables of CoreDNS: one cluster, questions, expected answers. It is
+// run against the pure core (zone_test.cc) and through sockets of both families and transports (server_test.cc).
 namespace carrick::dns::test {
 
 struct Row {

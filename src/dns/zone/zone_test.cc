@@ -23,7 +23,8 @@ Question ask(const std::string& text) {
 
 std::vector<std::string> texts(const std::vector<Record>& records) {
   std::vector<std::string> out;
-  for (const Record& record : records) out.push_back(fmt::format("{} {} {}", record.owner.text(), type_text(record.type), data_text(record)));
+  for (const Record& record : records)
+    out.push_back(fmt::format("{} {} {}", record.owner.text(), type_text(record.type), data_text(record)));
   return out;
 }
 
@@ -41,7 +42,8 @@ TEST(Zone, AnswersTheTable) {
     if (row.soa_of.empty()) {
       EXPECT_THAT(answer.authority, IsEmpty());
     } else {
-      EXPECT_THAT(texts(answer.authority), ElementsAre(row.soa_of + " SOA ns.dns.cluster.local. hostmaster.cluster.local. 7 7200 1800 86400 5"));
+      EXPECT_THAT(texts(answer.authority),
+                  ElementsAre(row.soa_of + " SOA ns.dns.cluster.local. hostmaster.cluster.local. 7 7200 1800 86400 5"));
     }
     for (const auto& section : {answer.answer, answer.authority, answer.additional})
       for (const Record& record : section) EXPECT_EQ(record.ttl, 5u);
@@ -50,8 +52,9 @@ TEST(Zone, AnswersTheTable) {
 
 TEST(Zone, KnowsWhatIsNotItsOwn) {
   Zone zone(std::make_shared<desired::NameTable>(test::cluster_table()));
-  for (const char* question : {"example.com A", "local A", "notcluster.local A", "xcluster.local A", ". NS", "1.113.0.203.in-addr.arpa PTR", "10.in-addr.arpa SOA",
-                               "in-addr.arpa NS", "ip6.arpa NS", "1.2.1.10.in-addr.arpa PTR", "172.in-addr.arpa PTR", "1.0.24.172.in-addr.arpa PTR",
+  for (const char* question : {"example.com A", "local A", "notcluster.local A", "xcluster.local A", ". NS",
+                               "1.113.0.203.in-addr.arpa PTR", "10.in-addr.arpa SOA", "in-addr.arpa NS", "ip6.arpa NS",
+                               "1.2.1.10.in-addr.arpa PTR", "172.in-addr.arpa PTR", "1.0.24.172.in-addr.arpa PTR",
                                "8.b.d.0.1.0.0.2.ip6.arpa NS", "cluster\\.local A", "web.default.svc.cluster.example A"})
     EXPECT_TRUE(zone.resolve(ask(question)).outside) << question;
 }
@@ -90,7 +93,8 @@ TEST(Zone, PodRecordModes) {
 TEST(Zone, AnotherZoneAndABrokenOne) {
   auto table = test::cluster_table();
   table.zone = "k8s.example.org.";
-  EXPECT_EQ(texts(resolve(table, ask("web.default.svc.k8s.example.org A")).answer), std::vector<std::string>{"web.default.svc.k8s.example.org A 10.96.0.7"});
+  EXPECT_EQ(texts(resolve(table, ask("web.default.svc.k8s.example.org A")).answer),
+            std::vector<std::string>{"web.default.svc.k8s.example.org A 10.96.0.7"});
   EXPECT_TRUE(resolve(table, ask("web.default.svc.cluster.local A")).outside);
   table.zone = ".";  // must not make us the authority for the world
   EXPECT_TRUE(resolve(table, ask("example.com A")).outside);
@@ -98,7 +102,8 @@ TEST(Zone, AnotherZoneAndABrokenOne) {
 
 TEST(Zone, LongChainsOfExternalNamesEnd) {
   auto table = test::cluster_table();
-  for (int i = 0; i < 20; ++i) table.names[fmt::format("c{}.default.svc", i)].cname = fmt::format("c{}.default.svc.cluster.local", i + 1);
+  for (int i = 0; i < 20; ++i)
+    table.names[fmt::format("c{}.default.svc", i)].cname = fmt::format("c{}.default.svc.cluster.local", i + 1);
   EXPECT_EQ(resolve(table, ask("c0.default.svc.cluster.local A")).answer.size(), 8u);
 }
 
