@@ -97,7 +97,7 @@ std::vector<std::string> remains_now(const std::string& lab, const Belongings& b
 
 }  // namespace
 
-Run carrick(const std::string& arguments) {
+Ended carrick(const std::string& arguments) {
   std::string out = scratch().path + "/out", err = scratch().path + "/err";
   std::string line = fmt::format("{}/carrick {} >{} 2>{} </dev/null", CARRICK_BIN_DIR, arguments, out, err);
   int status = std::system(line.c_str());

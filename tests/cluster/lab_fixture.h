@@ -10,12 +10,12 @@
 // Labs as a user has them: through the built program, judged by its exit codes and by what is on the machine.
 namespace carrick::cluster_tests {
 
-struct Run {
+struct Ended {
   int code = -1;
   std::string out, err;
 };
 // Waits for the end. `arguments` as a shell would take them.
-Run carrick(const std::string& arguments);
+Ended carrick(const std::string& arguments);
 std::string write_manifest(const std::string& text);  // path; removed at exit
 
 // What one lab has of the machine, found while it is up, by its own processes and mounts: other labs do not disturb.

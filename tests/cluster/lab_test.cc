@@ -60,13 +60,13 @@ void kill_and_wait(const lab::RunningLab& running, const std::string& child) {
 }
 
 TEST_F(LabTest, ComesUpAgreesWithExplainAndGoesWithoutATrace) {
-  Run started = carrick(up(name_, "-o json -f " + write_manifest(kTwoTiers)));
+  Ended started = carrick(up(name_, "-o json -f " + write_manifest(kTwoTiers)));
   ASSERT_EQ(started.code, 0) << started.err << started.out;
   json::value summary = json::parse(started.out);
   EXPECT_TRUE(summary.at("ready").as_bool());
   EXPECT_EQ(summary.at("pods").to_number<int>(), 4);
   for (const char* way : {"--via pod", "--via service", "--via dns", "--via pod --ip-family ipv6"}) {
-    Run probed = carrick(fmt::format("probe --lab {} --all -o json {}", name_, way));
+    Ended probed = carrick(fmt::format("probe --lab {} --all -o json {}", name_, way));
     ASSERT_EQ(probed.code, 0) << way << probed.out << probed.err;
     json::value report = json::parse(probed.out);
     EXPECT_GT(report.at("probes").to_number<int>(), 0) << way;
@@ -79,6 +79,35 @@ TEST_F(LabTest, ComesUpAgreesWithExplainAndGoesWithoutATrace) {
     EXPECT_GT(allowed, 0u) << way;
     EXPECT_GT(denied, 0u) << way;
   }
+}
+
+TEST_F(LabTest, JudgesAgreeOverVxlanAndWithOneFamilyAlone) {
+  std::string manifest = write_manifest(kTwoTiers);
+  for (const char* kind : {"--routing vxlan", "--ip-family ipv4", "--ip-family ipv6"}) {
+    Ended started = carrick(up(name_, std::string(kind) + " -f " + manifest));
+    ASSERT_EQ(started.code, 0) << kind << started.err;
+    for (const char* way : {"pod", "service", "dns"}) {
+      Ended probed = carrick(fmt::format("probe --lab {} --all --via {}", name_, way));
+      EXPECT_EQ(probed.code, 0) << kind << " via " << way << probed.out << probed.err;
+    }
+    ASSERT_EQ(carrick("lab down --name " + name_).code, 0) << kind;
+  }
+}
+
+TEST_F(LabTest, ADeletedPolicyDecidesTheNextProbes) {
+  ASSERT_EQ(carrick(up(name_, "-f " + write_manifest(kTwoTiers))).code, 0);
+  auto denied = [&] {
+    json::value report = json::parse(carrick(fmt::format("probe --lab {} --all -o json", name_)).out);
+    size_t count = 0;
+    for (const auto& cell : report.at("cells").as_array()) count += cell.at("observed").as_string() == "deny";
+    return count;
+  };
+  EXPECT_GT(denied(), 0u);
+  auto credentials = watch::load_kubeconfig(lab::LabPaths{.name = name_, .prefix = ""}.kubeconfig());
+  ASSERT_TRUE(credentials);
+  auto gone = watch::request_once(*credentials, {"DELETE", "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies/db", "", ""});
+  ASSERT_TRUE(gone) << gone.error().message;
+  EXPECT_TRUE(eventually([&] { return denied() == 0; }));
 }
 
 TEST_F(LabTest, APodSeesItsOwnNamesAndCommandsRunInIt) {
@@ -95,11 +124,11 @@ TEST_F(LabTest, APodSeesItsOwnNamesAndCommandsRunInIt) {
 TEST_F(LabTest, ASecondOneOfTheNameIsRefusedAndOneOfAnotherNameLivesBeside) {
   std::string manifest = write_manifest(kTwoTiers);
   ASSERT_EQ(carrick(up(name_, "-f " + manifest)).code, 0);
-  Run again = carrick(up(name_));
+  Ended again = carrick(up(name_));
   EXPECT_EQ(again.code, 2);
   EXPECT_NE(again.err.find("is up already"), std::string::npos) << again.err;
   std::string other = name_ + "-b";
-  Run beside = carrick(up(other, "-f " + manifest));
+  Ended beside = carrick(up(other, "-f " + manifest));
   EXPECT_EQ(beside.code, 0) << beside.err;
   EXPECT_EQ(carrick("probe --all --lab " + name_).code, 0);
   EXPECT_EQ(carrick("probe --all --lab " + other).code, 0);
@@ -117,7 +146,7 @@ TEST_F(LabTest, ATakenPortIsSaid) {
   ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(fd, 1), 0);
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  Run refused = carrick(up(name_, fmt::format("--api-port {}", ntohs(address.sin_port))));
+  Ended refused = carrick(up(name_, fmt::format("--api-port {}", ntohs(address.sin_port))));
   EXPECT_EQ(refused.code, 2);
   EXPECT_NE(refused.err.find("is taken"), std::string::npos) << refused.err;
   ::close(fd);
@@ -140,7 +169,7 @@ TEST_F(LabTest, BadManifestsAreOneSentenceAndNothingIsMade) {
            Case{"50 MB", std::string(50 * 1024 * 1024, '#'), "MiB"},
            Case{"noise", noise, ".yaml:"},
        }) {
-    Run refused = carrick(up(name_, "-f " + write_manifest(each.text)));
+    Ended refused = carrick(up(name_, "-f " + write_manifest(each.text)));
     EXPECT_EQ(refused.code, 2) << each.what;
     EXPECT_NE(refused.err.find(each.says), std::string::npos) << each.what << ": " << refused.err.substr(0, 500);
     EXPECT_FALSE(lab::read_record(name_)) << each.what;
