@@ -75,6 +75,8 @@ Result<void> run(const Flags& flags) {
   else
     print_text(report);
   if (!report.disagree.empty()) exit_code = 1;
+  // No probe proves nothing: it is not to be taken for agreement.
+  if (report.outcomes.empty()) return fail(ErrorKind::kInvalid, "there is nothing to probe: no pod that was selected, or no address of that family");
   return {};
 }
 

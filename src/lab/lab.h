@@ -3,6 +3,7 @@
 // Door of the room: a cluster on one machine, in namespaces of its own.
 #include "lab/config.h"
 #include "lab/connect.h"
+#include "lab/host/cgroups.h"
 #include "lab/host/files.h"
 #include "lab/host/preflight.h"
 #include "lab/host/record.h"
