@@ -161,9 +161,10 @@ TEST_F(LabTest, BadManifestsAreOneSentenceAndNothingIsMade) {
     std::string text, says;
   };
   const std::string pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: x}]}\n";
+  const std::string other_pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: z}]}\n";
   for (const Case& each : {
-           Case{"broken YAML", "apiVersion: v1\nkind: [Pod\nmetadata: {name: x}\n", ":2:"},
-           Case{"a name twice", pod + "---\n" + pod, "a"},
+           Case{"broken YAML", "apiVersion: v1\nkind: [Pod\nmetadata: {name: x}\n", ":3:9:"},
+           Case{"a name twice", pod + "---\n" + other_pod, "Pod default/a"},
            Case{"port 0", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 0}]}\n", "spec.ports[0].port"},
            Case{"bad CIDR", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/40}}]}]}\n", "cidr"},
            Case{"50 MB", std::string(50 * 1024 * 1024, '#'), "MiB"},
