@@ -12,7 +12,10 @@ std::set<Listener> listeners_of(const k8s::Pod& pod, const k8s::Snapshot& snapsh
   for (auto it = snapshot.services.lower_bound({key.namespace_, ""}); it != snapshot.services.end() && it->first.namespace_ == key.namespace_; ++it)
     part.services.emplace(it->first, it->second);
   std::set<Listener> out;
-  for (const desired::Listener& listener : desired::compile_listeners(part)[key]) out.insert({listener.port, listener.protocol});
+  const desired::ListenerTable table = desired::compile_listeners(part);
+  auto rows = table.find(key);  // none: the pod is finished
+  if (rows == table.end()) return out;
+  for (const desired::Listener& listener : rows->second) out.insert({listener.port, listener.protocol});
   return out;
 }
 
