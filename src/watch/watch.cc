@@ -1,7 +1,6 @@
 #include "watch/watch.h"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <random>
 
@@ -16,6 +15,7 @@ namespace asio = boost::asio;
 namespace json = k8s::json;
 constexpr int kPageSize = 500;
 constexpr int kSilenceSeconds = 150;  // bookmarks come about once a minute
+constexpr auto kQuiet = std::chrono::milliseconds(25);
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
 constexpr auto kLongestBackoff = std::chrono::seconds(10);
 
@@ -91,7 +91,7 @@ Result<Page> read_page(std::string_view body, k8s::ObjectMap<T>& into, uint64_t&
 }  // namespace
 
 struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Impl> {
-  Impl(asio::io_context& context, Client& given, Publish sink) : io(context), client(given), publish(std::move(sink)) {}
+  Impl(asio::io_context& context, Client& given, Publish sink) : io(context), client(given), publish(std::move(sink)), publish_timer(context) {}
 
   // One resource: list pages, then watch, then again.
   template <class T>
@@ -215,18 +215,21 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
     stream<T>().resource_version.clear();
   }
 
+  // The first change after a quiet time goes out at once; in a storm one snapshot stands for all of kQuiet. A snapshot costs in
+  // proportion to the cluster, an event does not.
   void schedule() {
     if (scheduled || !current.synced) return;
     scheduled = true;
-    // Behind the handlers that are ready now, so that one read's worth of events is one snapshot.
-    asio::post(io, [self = shared_from_this()] {
-      if (self->stopped) return;
+    publish_timer.expires_at(std::max(std::chrono::steady_clock::now(), last_publish + kQuiet));
+    publish_timer.async_wait([self = shared_from_this()](auto error) {
+      if (error || self->stopped) return;
       self->scheduled = false;
       if (self->published && self->changes.empty()) return;
       k8s::ChangeSet out = std::exchange(self->changes, {});
       out.everything = !std::exchange(self->published, true);
       ++self->current.revision;
       self->publish(std::make_shared<const k8s::Snapshot>(self->current), out);
+      self->last_publish = std::chrono::steady_clock::now();
     });
   }
 
@@ -247,6 +250,8 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
   asio::io_context& io;
   Client& client;
   Publish publish;
+  asio::steady_timer publish_timer;
+  std::chrono::steady_clock::time_point last_publish{};
   WatcherStats stats;
   k8s::Snapshot current;
   k8s::ChangeSet changes;
