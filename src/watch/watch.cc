@@ -16,6 +16,7 @@ namespace json = k8s::json;
 constexpr int kPageSize = 500;
 constexpr int kSilenceSeconds = 150;  // bookmarks come about once a minute
 constexpr auto kQuiet = std::chrono::milliseconds(25);
+constexpr auto kQuietPerPod = std::chrono::microseconds(100);  // so a storm takes the same share of a processor at every size
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
 constexpr auto kLongestBackoff = std::chrono::seconds(10);
 
@@ -220,7 +221,8 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
   void schedule() {
     if (scheduled || !current.synced) return;
     scheduled = true;
-    publish_timer.expires_at(std::max(std::chrono::steady_clock::now(), last_publish + kQuiet));
+    auto quiet = kQuiet + kQuietPerPod * static_cast<int64_t>(current.pods.size());
+    publish_timer.expires_at(std::max<std::chrono::steady_clock::time_point>(std::chrono::steady_clock::now(), last_publish + quiet));
     publish_timer.async_wait([self = shared_from_this()](auto error) {
       if (error || self->stopped) return;
       self->scheduled = false;

@@ -16,7 +16,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int kParallelStarts = 8;  // plugins at work at the same time; more only wait for the same processors
+constexpr int kParallelStarts = 64;  // an ADD mostly waits for its agent, which realizes many in one go
 constexpr auto kPublishRetry = std::chrono::milliseconds(500);
 constexpr auto kUntilReadyPeriod = std::chrono::milliseconds(200);
 
