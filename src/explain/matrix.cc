@@ -124,6 +124,9 @@ class Builder {
 
   // Can the pod ask for a name at all?
   Result dns(const PodPlace& place) {
+    // DNS-C2: these ask the resolver of their node, or one of their own, which knows no name of the cluster.
+    const std::string& policy = place.pod->spec.dnsPolicy;
+    if (policy == "Default" || policy == "None" || (place.pod->spec.hostNetwork && policy != "ClusterFirstWithHostNet")) return {Verdict::kRefuse, 0};
     if (place.host_network) return {};
     for (const auto& server : world_.views.at(place.node).dns_addresses)
       if (const auto* own = place.address(server.is_v4() ? Family::kV4 : Family::kV6)) return ask(place, *own, server, {kDnsPort, net::Protocol::kUdp});
