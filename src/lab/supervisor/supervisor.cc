@@ -21,6 +21,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "kernel/netns.h"
 #include "lab/fabric/fabric.h"
 #include "lab/host/cgroups.h"
@@ -73,6 +74,7 @@ class Supervisor {
   Result<void> start_server();
   Result<void> start_agents();
   SpawnRequest own_process(const std::string& verb);
+  std::string last_words(const std::string& process, const std::string& otherwise) const;
   void reap();
   std::string answer_to(const std::string& question);
 
@@ -165,6 +167,16 @@ SpawnRequest Supervisor::own_process(const std::string& verb) {
           .cgroup = node_cgroup(config_.cgroup_mount, config_.name, kSystemFolder), .log_file = paths_.log(verb)};
 }
 
+// The last line of its log: the log itself goes with a lab that does not start.
+std::string Supervisor::last_words(const std::string& process, const std::string& otherwise) const {
+  auto log = read_file(paths_.log(process));
+  if (!log) return otherwise;
+  std::string_view text = trim(*log);
+  size_t line = text.rfind('\n');
+  if (line != std::string_view::npos) text.remove_prefix(line + 1);
+  return text.empty() ? otherwise : std::string(text);
+}
+
 // Its listening sockets are made here and handed down: requests that come while it starts, or starts again, wait in the queue.
 Result<void> Supervisor::start_server() {
   SpawnRequest request = own_process("lab-server");
@@ -185,7 +197,7 @@ Result<void> Supervisor::start_server() {
     if (wait[1].revents) return fail(ErrorKind::kTransient, "lab up was ended");
     reap();
     for (const auto& child : children_.list())
-      if (child.restarts >= 3) return fail(ErrorKind::kInternal, "the API server {}; see {}", child.last_end, paths_.log("lab-server"));
+      if (child.restarts >= 3) return fail(ErrorKind::kTransient, "the API server does not start: {}", last_words("lab-server", child.last_end));
     children_.start_due(Clock::now());
   }
   return {};
