@@ -2,7 +2,7 @@
 # All tests, level by level; the sum over all levels is the last line. Every level prints what failed and what was skipped and why.
 set -uo pipefail
 passed=0 failed=0 skipped=0
-levels=${*:-house unit sanitize packets netns scenarios fuzz lab}
+levels=${*:-house unit sanitize packets scenarios fuzz lab}
 jobs=$(nproc)
 export LC_ALL=C
 
@@ -54,7 +54,7 @@ for level in $levels; do
   case $level in
     house) script check_edges python3 tools/check_edges.py ;;
     unit) build debug && for t in $(unit_programs debug); do gtest "$t"; done ;;
-    packets|netns|scenarios) build debug "${level}_tests" && gtest "build/debug/tests/${level}_tests" ;;
+    packets|scenarios) build debug "${level}_tests" && gtest "build/debug/tests/${level}_tests" ;;
     fuzz) build debug && for t in build/debug/tests/fuzz_replay_*; do [ -x "$t" ] && script "$(basename "$t")" "$t"; done ;;
     sanitize)
       # Address and undefined behaviour over the pure rooms and scenarios; threads over what has threads.
