@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "commands.h"
@@ -21,9 +22,14 @@ constexpr size_t kLongestPodTable = 60;  // more pods are counted by namespace
 
 int code_of(const Error& error) {
   switch (error.kind) {
-    case ErrorKind::kInvalid: case ErrorKind::kAlreadyExists: case ErrorKind::kNotFound: return 2;
-    case ErrorKind::kUnsupported: return 3;
-    default: return 1;
+    case ErrorKind::kInvalid:
+    case ErrorKind::kAlreadyExists:
+    case ErrorKind::kNotFound:
+      return 2;
+    case ErrorKind::kUnsupported:
+      return 3;
+    default:
+      return 1;
   }
 }
 
@@ -72,7 +78,11 @@ std::string pod_table(const k8s::Snapshot& snapshot) {
   if (snapshot.pods.size() <= kLongestPodTable) {
     TextTable table({"NAMESPACE", "POD", "READY", "NODE", "ADDRESSES"});
     for (const auto& [key, pod] : snapshot.pods)
-      table.add({key.namespace_, key.name, is_ready(*pod) ? "yes" : pod->status.phase == "Succeeded" ? "done" : "no", pod->spec.nodeName, pod_addresses(*pod)});
+      table.add({key.namespace_, key.name,
+                 is_ready(*pod)                     ? "yes"
+                 : pod->status.phase == "Succeeded" ? "done"
+                                                    : "no",
+                 pod->spec.nodeName, pod_addresses(*pod)});
     return table.str();
   }
   std::map<std::string, std::pair<int, int>> by_namespace;
@@ -82,37 +92,51 @@ std::string pod_table(const k8s::Snapshot& snapshot) {
     ++all;
   }
   TextTable table({"NAMESPACE", "PODS", "READY"});
-  for (const auto& [name, counts] : by_namespace) table.add({name, std::to_string(counts.second), std::to_string(counts.first)});
+  for (const auto& [name, counts] : by_namespace)
+    table.add({name, std::to_string(counts.second), std::to_string(counts.first)});
   return table.str();
 }
 
-void print_up(const UpFlags& flags, const lab::LaunchedLab& launched, const lab::WaitEnd& end, const lab::Manifests& manifests, double seconds) {
+void print_up(const UpFlags& flags, const lab::LaunchedLab& launched, const lab::WaitEnd& end,
+              const lab::Manifests& manifests, double seconds) {
   const lab::LabPaths& paths = launched.lab().paths;
   std::string kubeconfig = flags.kubeconfig.empty() ? paths.kubeconfig() : flags.kubeconfig;
   size_t pods = end.snapshot ? end.snapshot->pods.size() : 0;
   if (flags.output == "json") {
-    json::array problems(end.problems.begin(), end.problems.end()), ignored(manifests.ignored_kinds.begin(), manifests.ignored_kinds.end());
-    json::object out{{"name", flags.config.name}, {"ready", end.problems.empty()}, {"nodes", flags.config.nodes}, {"pods", pods},
-                     {"kubeconfig", kubeconfig}, {"api", fmt::format("https://127.0.0.1:{}", launched.lab().record.api_port)},
-                     {"seconds", seconds}, {"problems", problems}, {"ignored", ignored}};
+    json::array problems(end.problems.begin(), end.problems.end()),
+        ignored(manifests.ignored_kinds.begin(), manifests.ignored_kinds.end());
+    json::object out{
+        {"name", flags.config.name},   {"ready", end.problems.empty()},
+        {"nodes", flags.config.nodes}, {"pods", pods},
+        {"kubeconfig", kubeconfig},    {"api", fmt::format("https://127.0.0.1:{}", launched.lab().record.api_port)},
+        {"seconds", seconds},          {"problems", problems},
+        {"ignored", ignored}};
     std::printf("%s\n", json::serialize(out).c_str());
     return;
   }
   if (end.snapshot) std::printf("%s", pod_table(*end.snapshot).c_str());
-  if (!manifests.ignored_kinds.empty()) std::printf("\nNot looked at (kinds Carrick has no use for): %s\n", join(manifests.ignored_kinds, ", ").c_str());
+  if (!manifests.ignored_kinds.empty())
+    std::printf("\nNot looked at (kinds Carrick has no use for): %s\n", join(manifests.ignored_kinds, ", ").c_str());
   if (end.problems.empty())
-    std::printf("\nLab \"%s\" is up: %d nodes, %zu pods, all ready and realized after %.1f s.\n", flags.config.name.c_str(), flags.config.nodes, pods, seconds);
+    std::printf("\nLab \"%s\" is up: %d nodes, %zu pods, all ready and realized after %.1f s.\n",
+                flags.config.name.c_str(), flags.config.nodes, pods, seconds);
   std::printf("export KUBECONFIG=%s\n", kubeconfig.c_str());
   constexpr size_t kShown = 20;
-  for (size_t i = 0; i < end.problems.size() && i < kShown; ++i) std::fprintf(stderr, "not ready: %s\n", end.problems[i].c_str());
+  for (size_t i = 0; i < end.problems.size() && i < kShown; ++i)
+    std::fprintf(stderr, "not ready: %s\n", end.problems[i].c_str());
   if (end.problems.size() > kShown) std::fprintf(stderr, "not ready: %zu more\n", end.problems.size() - kShown);
   if (!end.problems.empty())
-    std::fprintf(stderr, "carrick lab up: not everything is ready after %d s; the lab stays up to be looked at (logs: %s/logs)\n", flags.timeout_seconds, paths.run().c_str());
+    std::fprintf(
+        stderr,
+        "carrick lab up: not everything is ready after %d s; the lab stays up to be looked at (logs: %s/logs)\n",
+        flags.timeout_seconds, paths.run().c_str());
 }
 
 Result<void> up(UpFlags flags) {
   auto started = std::chrono::steady_clock::now();
-  flags.config.family = flags.family == "ipv4" ? lab::IpFamily::kIpv4 : flags.family == "ipv6" ? lab::IpFamily::kIpv6 : lab::IpFamily::kDual;
+  flags.config.family = flags.family == "ipv4"   ? lab::IpFamily::kIpv4
+                        : flags.family == "ipv6" ? lab::IpFamily::kIpv6
+                                                 : lab::IpFamily::kDual;
   flags.config.vxlan = flags.routing == "vxlan";
   TRY_VOID(lab::check_config(flags.config));
   if (!flags.config.data_dir.empty()) {
@@ -129,23 +153,25 @@ Result<void> up(UpFlags flags) {
   auto launched = TRY(lab::LaunchedLab::launch(flags.config));
   auto credentials = TRY(lab::connect(launched.lab()));
   auto wait = [&] {
-    return lab::wait_until_ready(launched.lab(), credentials, std::chrono::seconds(flags.timeout_seconds), [&](const lab::Progress& p) {
-      line.show(fmt::format("nodes {}/{}   pods ready {}/{}   agents realized {}/{}", p.nodes_ready, flags.config.nodes, p.pods_ready, p.pods,
-                            p.agents_realized, flags.config.nodes));
-    });
+    return lab::wait_until_ready(
+        launched.lab(), credentials, std::chrono::seconds(flags.timeout_seconds), [&](const lab::Progress& p) {
+          line.show(fmt::format("nodes {}/{}   pods ready {}/{}   agents realized {}/{}", p.nodes_ready,
+                                flags.config.nodes, p.pods_ready, p.pods, p.agents_realized, flags.config.nodes));
+        });
   };
   // All nodes first: pods that come while only some are ready would crowd on those.
   auto end = wait();
   line.show("creating objects");
   TRY_VOID(lab::apply_manifests(credentials, manifests));
   if (!flags.kubeconfig.empty()) {
-    std::string text = TRY(lab::read_file(launched.lab().paths.kubeconfig()));
-    TRY_VOID(lab::write_file(flags.kubeconfig, text));
+    std::string text = TRY(read_file(launched.lab().paths.kubeconfig()));
+    TRY_VOID(write_file_atomically(flags.kubeconfig, text, 0600));
   }
   if (end.problems.empty()) end = wait();
   line.show("");
   launched.keep();
-  print_up(flags, launched, end, manifests, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  print_up(flags, launched, end, manifests,
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   if (!end.problems.empty()) exit_code = 1;
   return {};
 }
@@ -173,10 +199,19 @@ void list(const std::string& output) {
     const char* state = known.alive ? "up" : "dead";
     int nodes = known.record ? known.record->config.nodes : 0;
     std::string api = known.record && known.alive ? fmt::format("https://127.0.0.1:{}", known.record->api_port) : "";
-    std::string family = !known.record ? "" : known.record->config.family == lab::IpFamily::kDual ? "dual" : known.record->config.has_v4() ? "ipv4" : "ipv6";
+    std::string family = !known.record                                         ? ""
+                         : known.record->config.family == lab::IpFamily::kDual ? "dual"
+                         : known.record->config.has_v4()                       ? "ipv4"
+                                                                               : "ipv6";
     std::string routing = !known.record ? "" : known.record->config.vxlan ? "vxlan" : "native";
-    out.push_back(json::object{{"name", known.name}, {"state", state}, {"nodes", nodes}, {"ipFamily", family}, {"routing", routing}, {"api", api},
-                               {"pid", known.record ? known.record->pid : 0}, {"kubeconfig", lab::LabPaths{known.name, ""}.kubeconfig()}});
+    out.push_back(json::object{{"name", known.name},
+                               {"state", state},
+                               {"nodes", nodes},
+                               {"ipFamily", family},
+                               {"routing", routing},
+                               {"api", api},
+                               {"pid", known.record ? known.record->pid : 0},
+                               {"kubeconfig", lab::LabPaths{known.name, ""}.kubeconfig()}});
     table.add({known.name, state, std::to_string(nodes), family, routing, api});
   }
   std::printf("%s", output == "json" ? (json::serialize(out) + "\n").c_str() : table.str().c_str());
@@ -184,7 +219,7 @@ void list(const std::string& output) {
 
 Result<void> print_kubeconfig(const std::string& name) {
   auto running = TRY(lab::find_running_lab(name));
-  std::string text = TRY(lab::read_file(running.paths.kubeconfig()));
+  std::string text = TRY(read_file(running.paths.kubeconfig()));
   std::fwrite(text.data(), 1, text.size(), stdout);
   return {};
 }
@@ -193,11 +228,14 @@ Result<void> exec(const std::string& name, const std::string& pod, const std::ve
   size_t slash = pod.find('/');
   std::string namespace_ = slash == std::string::npos ? "default" : pod.substr(0, slash);
   auto running = TRY(lab::find_running_lab(name));
-  exit_code = TRY(lab::exec_in_pod(running, namespace_, slash == std::string::npos ? pod : pod.substr(slash + 1), command));
+  exit_code =
+      TRY(lab::exec_in_pod(running, namespace_, slash == std::string::npos ? pod : pod.substr(slash + 1), command));
   return {};
 }
 
-Result<lab::LabConfig> config_of(const std::string& name) { return lab::decode_config(TRY(lab::read_file(lab::LabPaths{name, ""}.config()))); }
+Result<lab::LabConfig> config_of(const std::string& name) {
+  return lab::decode_config(TRY(read_file(lab::LabPaths{name, ""}.config())));
+}
 
 // The lab's own processes: `carrick lab-... --lab NAME`.
 template <class F>
@@ -225,7 +263,9 @@ void add_processes(CLI::App& app) {
     command.callback(with_config([fds](const lab::LabConfig& config) { return lab::run_server(config, *fds); }));
   });
   add_hidden(app, "lab-responder", [](CLI::App& command, auto with_config) {
-    command.callback(with_config([](const lab::LabConfig& config) { return lab::run_responder(lab::LabPaths{config.name, ""}.responder_socket()); }));
+    command.callback(with_config([](const lab::LabConfig& config) {
+      return lab::run_responder(lab::LabPaths{config.name, ""}.responder_socket());
+    }));
   });
   add_hidden(app, "lab-nodes", [](CLI::App& command, auto with_config) {
     command.callback(with_config([](const lab::LabConfig& config) { return lab::run_nodes(config); }));
@@ -247,16 +287,26 @@ void add_processes(CLI::App& app) {
 
 void add_up(CLI::App& lab) {
   auto flags = std::make_shared<UpFlags>();
-  CLI::App* command = lab.add_subcommand("up", "Start a cluster on this machine and create the objects of manifests in it");
-  command->add_option("-f,--filename", flags->paths, "manifest: file, folder (recursive) or - for standard input; may be repeated")->take_all();
+  CLI::App* command =
+      lab.add_subcommand("up", "Start a cluster on this machine and create the objects of manifests in it");
+  command
+      ->add_option("-f,--filename", flags->paths,
+                   "manifest: file, folder (recursive) or - for standard input; may be repeated")
+      ->take_all();
   command->add_option("--nodes", flags->config.nodes, "number of nodes")->capture_default_str();
   command->add_option("--name", flags->config.name, "name of the lab")->capture_default_str();
-  command->add_option("--ip-family", flags->family)->check(CLI::IsMember({"dual", "ipv4", "ipv6"}))->capture_default_str();
-  command->add_option("--routing", flags->routing, "how pods of different nodes reach each other")->check(CLI::IsMember({"native", "vxlan"}))->capture_default_str();
-  command->add_option("--data", flags->config.data_dir, "folder for the objects: a lab started with it again comes back as it was");
+  command->add_option("--ip-family", flags->family)
+      ->check(CLI::IsMember({"dual", "ipv4", "ipv6"}))
+      ->capture_default_str();
+  command->add_option("--routing", flags->routing, "how pods of different nodes reach each other")
+      ->check(CLI::IsMember({"native", "vxlan"}))
+      ->capture_default_str();
+  command->add_option("--data", flags->config.data_dir,
+                      "folder for the objects: a lab started with it again comes back as it was");
   command->add_option("--kubeconfig", flags->kubeconfig, "also write the kubeconfig to this file");
   command->add_option("--api-port", flags->config.api_port, "port of the API server on 127.0.0.1 (0: any free one)");
-  command->add_option("--timeout", flags->timeout_seconds, "seconds to wait until everything is ready")->capture_default_str();
+  command->add_option("--timeout", flags->timeout_seconds, "seconds to wait until everything is ready")
+      ->capture_default_str();
   command->add_option("-o,--output", flags->output)->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   command->callback([flags] {
     if (auto done = up(*flags); !done) report("lab up", done.error());
@@ -287,7 +337,8 @@ void add_lab(CLI::App& app) {
   kubeconfig_command->callback([name] {
     if (auto done = print_kubeconfig(*name); !done) report("lab kubeconfig", done.error());
   });
-  CLI::App* exec_command = lab->add_subcommand("exec", "Run a command of this machine in a pod: carrick lab exec NAMESPACE/POD -- COMMAND...");
+  CLI::App* exec_command = lab->add_subcommand(
+      "exec", "Run a command of this machine in a pod: carrick lab exec NAMESPACE/POD -- COMMAND...");
   auto pod = std::make_shared<std::string>();
   auto words = std::make_shared<std::vector<std::string>>();
   exec_command->add_option("--name", *name, "name of the lab")->capture_default_str();

@@ -28,20 +28,19 @@ Result<json::array> gather(const std::string& lab_name) {
   lab::RunningLab running = TRY(lab::find_running_lab(lab_name));
   json::array nodes;
   for (const auto& door : lab::agent_doors(running)) {
-    auto answer = lab::ask_agent(door, R"({"verb":"status"})");
-    boost::system::error_code bad;
-    json::value parsed = answer ? json::parse(*answer, bad) : json::value();
-    auto* result = parsed.is_object() ? parsed.as_object().if_contains("result") : nullptr;
-    if (result && result->is_object()) nodes.push_back(*result);
-    else nodes.push_back({{"node", door.node}, {"error", answer ? "its answer is not a status" : answer.error().message}});
+    auto answer = lab::ask_agent(door, "status");
+    if (answer && answer->is_object())
+      nodes.push_back(*answer);
+    else
+      nodes.push_back({{"node", door.node}, {"error", answer ? "its answer is not a status" : answer.error().message}});
   }
   return nodes;
 }
 
 bool healthy(const json::object& node) {
   auto* failures = node.if_contains("failures");
-  return !node.contains("error") && number(node, "realized") >= number(node, "revision") && failures && failures->as_array().empty() &&
-         node.at("ready").as_bool();
+  return !node.contains("error") && number(node, "realized") >= number(node, "revision") && failures &&
+         failures->as_array().empty() && node.at("ready").as_bool();
 }
 
 std::string drops_line(const json::object& node) {
@@ -60,8 +59,9 @@ void print_text(const json::array& nodes) {
       summary.add({text(node, "node"), "No", "-", "-", "-", "-", "-", "-"});
       continue;
     }
-    summary.add({text(node, "node"), node.at("ready").as_bool() ? "Yes" : "No", std::to_string(number(node, "pods")), std::to_string(number(node, "revision")),
-                 std::to_string(number(node, "realized")), fmt::format("{:.1f} ms", node.at("lastApplyMs").to_number<double>()),
+    summary.add({text(node, "node"), node.at("ready").as_bool() ? "Yes" : "No", std::to_string(number(node, "pods")),
+                 std::to_string(number(node, "revision")), std::to_string(number(node, "realized")),
+                 fmt::format("{:.1f} ms", node.at("lastApplyMs").to_number<double>()),
                  std::to_string(node.at("failures").as_array().size()), drops_line(node)});
   }
   std::fputs(summary.str().c_str(), stdout);
@@ -75,7 +75,8 @@ void print_text(const json::array& nodes) {
       auto& cells = rows[text(table.as_object(), "name")];
       cells.resize(header.size() - 2, "-");
       int64_t failing = number(table.as_object(), "failing");
-      cells.push_back(std::to_string(number(table.as_object(), "rows")) + (failing ? fmt::format(" ({} failing)", failing) : ""));
+      cells.push_back(std::to_string(number(table.as_object(), "rows")) +
+                      (failing ? fmt::format(" ({} failing)", failing) : ""));
     }
   }
   TextTable tables(header);
@@ -90,10 +91,11 @@ void print_text(const json::array& nodes) {
       std::printf("\n%s: %s\n", text(node, "node").c_str(), text(node, "error").c_str());
       continue;
     }
-    if (std::string why = text(node, "notReadyBecause"); !why.empty()) std::printf("\n%s: %s\n", text(node, "node").c_str(), why.c_str());
+    if (std::string why = text(node, "notReadyBecause"); !why.empty())
+      std::printf("\n%s: %s\n", text(node, "node").c_str(), why.c_str());
     for (const auto& failure : node.at("failures").as_array())
-      std::printf("%s: %s: %s: %s\n", text(node, "node").c_str(), text(failure.as_object(), "table").c_str(), text(failure.as_object(), "owner").c_str(),
-                  text(failure.as_object(), "error").c_str());
+      std::printf("%s: %s: %s: %s\n", text(node, "node").c_str(), text(failure.as_object(), "table").c_str(),
+                  text(failure.as_object(), "owner").c_str(), text(failure.as_object(), "error").c_str());
   }
 }
 
@@ -105,8 +107,10 @@ void status(const Flags& flags) {
     return;
   }
   bool all = std::ranges::all_of(*nodes, [](const auto& node) { return healthy(node.as_object()); });
-  if (flags.output == "json") std::printf("%s\n", json::serialize(json::object{{"lab", flags.lab}, {"healthy", all}, {"nodes", *nodes}}).c_str());
-  else print_text(*nodes);
+  if (flags.output == "json")
+    std::printf("%s\n", json::serialize(json::object{{"lab", flags.lab}, {"healthy", all}, {"nodes", *nodes}}).c_str());
+  else
+    print_text(*nodes);
   exit_code = all ? 0 : 1;
 }
 

@@ -114,37 +114,49 @@ Part part_of(const Route& route) {
                                            : Part::kMain;
 }
 
+// What POST and PUT have in common before they differ.
+struct Write {
+  bool dry_run = false;
+  Form form;
+  json::object document;
+  Response noted;  // its headers: warnings for the client
+};
+
+StatusOr<Write> read_write(const Request& request, const Route& route) {
+  Write write;
+  const auto dry_run = wants_dry_run(request.target.query);
+  if (!dry_run) return std::unexpected(dry_run.error());
+  write.dry_run = *dry_run;
+  auto form = negotiate(request, false);
+  if (!form) return std::unexpected(form.error());
+  write.form = std::move(*form);
+  auto body = object_body(request, *route.type, write.noted);
+  if (!body) return std::unexpected(body.error());
+  write.document = std::move(body->document);
+  return write;
+}
+
 }  // namespace
 
 StatusOr<Response> Api::create(const Request& request, const Route& route) {
-  const auto dry_run = wants_dry_run(request.target.query);
-  if (!dry_run) return std::unexpected(dry_run.error());
-  const auto form = negotiate(request, false);
-  if (!form) return std::unexpected(form.error());
-  Response noted;
-  auto body = object_body(request, *route.type, noted);
-  if (!body) return std::unexpected(body.error());
+  auto write = read_write(request, route);
+  if (!write) return std::unexpected(write.error());
   if (route.type->namespaced && route.namespace_.empty()) return std::unexpected(method_not_allowed());
-  auto record = registry_.create(*route.type, route.namespace_, std::move(body->document), *dry_run);
+  auto record = registry_.create(*route.type, route.namespace_, std::move(write->document), write->dry_run);
   if (!record) return std::unexpected(record.error());
-  Response response = object_response(201, *form, *route.type, *record);
-  response.headers = std::move(noted.headers);
+  Response response = object_response(201, write->form, *route.type, *record);
+  response.headers = std::move(write->noted.headers);
   return response;
 }
 
 StatusOr<Response> Api::replace(const Request& request, const Route& route) {
-  const auto dry_run = wants_dry_run(request.target.query);
-  if (!dry_run) return std::unexpected(dry_run.error());
-  const auto form = negotiate(request, false);
-  if (!form) return std::unexpected(form.error());
-  Response noted;
-  auto body = object_body(request, *route.type, noted);
-  if (!body) return std::unexpected(body.error());
-  auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(body->document), part_of(route),
-                                 *dry_run);
+  auto write = read_write(request, route);
+  if (!write) return std::unexpected(write.error());
+  auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(write->document),
+                                 part_of(route), write->dry_run);
   if (!record) return std::unexpected(record.error());
-  Response response = object_response(200, *form, *route.type, *record);
-  response.headers = std::move(noted.headers);
+  Response response = object_response(200, write->form, *route.type, *record);
+  response.headers = std::move(write->noted.headers);
   return response;
 }
 

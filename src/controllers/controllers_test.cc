@@ -88,22 +88,11 @@ TEST(Deployment, MakesPodsWithAllThatItsTemplateSays) {
   EXPECT_EQ(condition(world.status<k8s::Deployment>({"default", "web"}), "Progressing"), "True/NewReplicaSetAvailable");
 }
 
-void set_image(World& world, std::string_view image) {
-  world.edit<k8s::Deployment>({"default", "web"}, [&](json::object& document) {
-    document["spec"]
-        .as_object()["template"]
-        .as_object()["spec"]
-        .as_object()["containers"]
-        .as_array()[0]
-        .as_object()["image"] = image;
-  });
-}
-
 TEST(Deployment, RollingUpdateKeepsItsPromises) {
   World world;
   world.make(kDeployment);
   world.settle();
-  set_image(world, "web:2");
+  world.set_image<k8s::Deployment>({"default", "web"}, "web:2");
   // 25 % of 4: at most 5 pods, at least 3 available, at every moment.
   while (world.step()) {
     int available = 0, living = 0;
@@ -120,7 +109,7 @@ TEST(Deployment, RollingUpdateKeepsItsPromises) {
   EXPECT_EQ(revision(world.get<k8s::Deployment>({"default", "web"})->metadata), "2");
   EXPECT_EQ(condition(world.status<k8s::Deployment>({"default", "web"}), "Progressing"), "True/NewReplicaSetAvailable");
   // Back again: the old ReplicaSet becomes revision 3, no third one is made.
-  set_image(world, "web:1");
+  world.set_image<k8s::Deployment>({"default", "web"}, "web:1");
   world.settle();
   EXPECT_THAT(world.all<k8s::ReplicaSet>("default"), SizeIs(2));
   EXPECT_EQ(revision(world.get<k8s::Deployment>({"default", "web"})->metadata), "3");
@@ -133,7 +122,7 @@ TEST(Deployment, ABrokenTemplateLeavesTheOldPodsAndSaysSoAfterItsDeadline) {
   std::set<std::string> old;
   for (const auto& pod : world.all<k8s::Pod>("default")) old.insert(pod.metadata.name);
   world.kubelet.ready = [&](const std::string& pod) { return old.contains(pod); };
-  set_image(world, "web:broken");
+  world.set_image<k8s::Deployment>({"default", "web"}, "web:broken");
   world.settle();
   EXPECT_EQ(world.get<k8s::Deployment>({"default", "web"})->status.availableReplicas, 3);
   EXPECT_EQ(condition(world.status<k8s::Deployment>({"default", "web"}), "Progressing"), "True/ReplicaSetUpdated");
@@ -149,7 +138,7 @@ TEST(Deployment, RecreateStartsNothingBeforeTheLastOldPodHasEnded) {
   deployment["spec"].as_object()["strategy"] = json::object{{"type", "Recreate"}};
   world.make(deployment);
   world.settle();
-  set_image(world, "web:2");
+  world.set_image<k8s::Deployment>({"default", "web"}, "web:2");
   while (world.step()) {
     std::set<std::string> images;
     for (const auto& pod : world.all<k8s::Pod>("default")) images.insert(pod.spec.containers[0].image);
@@ -171,16 +160,16 @@ TEST(Deployment, ScalePauseAndHistory) {
     d["spec"].as_object()["replicas"] = 2;
     d["spec"].as_object()["revisionHistoryLimit"] = 1;
   });
-  set_image(world, "web:2");
+  world.set_image<k8s::Deployment>({"default", "web"}, "web:2");
   world.settle();
   ASSERT_THAT(world.all<k8s::Pod>("default"), SizeIs(2));
   EXPECT_EQ(world.all<k8s::Pod>("default")[0].spec.containers[0].image, "web:1") << "paused";
   world.edit<k8s::Deployment>({"default", "web"}, [](json::object& d) { d["spec"].as_object()["paused"] = false; });
   world.settle();
   EXPECT_EQ(world.all<k8s::Pod>("default")[0].spec.containers[0].image, "web:2");
-  set_image(world, "web:3");
+  world.set_image<k8s::Deployment>({"default", "web"}, "web:3");
   world.settle();
-  set_image(world, "web:4");
+  world.set_image<k8s::Deployment>({"default", "web"}, "web:4");
   world.settle();
   EXPECT_THAT(world.all<k8s::ReplicaSet>("default"), SizeIs(2)) << "the current one and one of history";
 }

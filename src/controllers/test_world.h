@@ -59,6 +59,15 @@ struct World {
     EXPECT_TRUE(changed) << changed.error().message;
   }
 
+  // Of the first container in the template.
+  template <class T>
+  void set_image(const k8s::NamespacedName& key, std::string_view image) {
+    edit<T>(key, [&](json::object& document) {
+      json::object& spec = document["spec"].as_object()["template"].as_object()["spec"].as_object();
+      spec["containers"].as_array()[0].as_object()["image"] = image;
+    });
+  }
+
   void settle() {
     for (int i = 0; i < 100'000; ++i) {
       controllers->run_until_idle();

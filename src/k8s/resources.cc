@@ -138,4 +138,10 @@ CARRICK_RESOURCE(DaemonSet, "apps/v1")
 CARRICK_RESOURCE(Job, "batch/v1")
 #undef CARRICK_RESOURCE
 
+std::string collection_path(const ResourceType& type, std::string_view namespace_) {
+  std::string path = type.group.empty() ? "/api/" + type.version : "/apis/" + type.group + "/" + type.version;
+  if (type.namespaced && !namespace_.empty()) path.append("/namespaces/").append(namespace_);
+  return path + "/" + type.plural;
+}
+
 }  // namespace carrick::k8s

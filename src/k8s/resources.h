@@ -21,7 +21,10 @@ std::span<const ResourceType> resource_types();
 // Null when unknown.
 const ResourceType* find_by_kind(std::string_view apiVersion, std::string_view kind);
 const ResourceType* find_by_plural(std::string_view group, std::string_view version, std::string_view plural);
+// "/apis/apps/v1/namespaces/shop/deployments"; without a namespace the collection over all of them.
+std::string collection_path(const ResourceType& type, std::string_view namespace_ = {});
 // The type of a kind that Carrick itself uses: resource<Pod>().
-template <class T> const ResourceType& resource();
+template <class T>
+const ResourceType& resource();
 
 }  // namespace carrick::k8s

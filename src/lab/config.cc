@@ -1,8 +1,7 @@
 #include "lab/config.h"
 
-#include <boost/json.hpp>
-
 #include <algorithm>
+#include <boost/json.hpp>
 
 namespace carrick::lab {
 namespace {
@@ -15,9 +14,12 @@ constexpr int kFirstNodeOffset = 10;
 
 std::string_view family_word(IpFamily family) {
   switch (family) {
-    case IpFamily::kDual: return "dual";
-    case IpFamily::kIpv4: return "ipv4";
-    case IpFamily::kIpv6: return "ipv6";
+    case IpFamily::kDual:
+      return "dual";
+    case IpFamily::kIpv4:
+      return "ipv4";
+    case IpFamily::kIpv6:
+      return "ipv6";
   }
   return "dual";
 }
@@ -34,20 +36,30 @@ std::vector<net::IpAddress> of_families(const LabConfig& config, const char* v4,
 }  // namespace
 
 Result<void> check_config(const LabConfig& config) {
-  bool dns_label = !config.name.empty() && config.name.size() <= 30 && config.name.front() != '-' && config.name.back() != '-' &&
-                   std::ranges::all_of(config.name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+  bool dns_label = !config.name.empty() && config.name.size() <= 30 && config.name.front() != '-' &&
+                   config.name.back() != '-' && std::ranges::all_of(config.name, [](char c) {
+                     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+                   });
   if (!dns_label)
-    return fail(ErrorKind::kInvalid, "lab name \"{}\": up to 30 lower-case letters, digits and '-', not at the ends", config.name);
+    return fail(ErrorKind::kInvalid, "lab name \"{}\": up to 30 lower-case letters, digits and '-', not at the ends",
+                config.name);
   if (config.nodes < 1 || config.nodes > kMaxNodes)
     return fail(ErrorKind::kInvalid, "--nodes {}: a lab has 1 to {} nodes", config.nodes, kMaxNodes);
-  if (config.api_port < 0 || config.api_port > 65535) return fail(ErrorKind::kInvalid, "--api-port {}: not a port", config.api_port);
+  if (config.api_port < 0 || config.api_port > 65535)
+    return fail(ErrorKind::kInvalid, "--api-port {}: not a port", config.api_port);
   return {};
 }
 
 std::string encode_config(const LabConfig& config) {
-  return json::serialize(json::object{{"name", config.name}, {"nodes", config.nodes}, {"family", family_word(config.family)},
-                                      {"vxlan", config.vxlan}, {"data_dir", config.data_dir}, {"kubeconfig_path", config.kubeconfig_path},
-                                      {"api_port", config.api_port}, {"cni_binary", config.cni_binary}, {"cgroup_mount", config.cgroup_mount}});
+  return json::serialize(json::object{{"name", config.name},
+                                      {"nodes", config.nodes},
+                                      {"family", family_word(config.family)},
+                                      {"vxlan", config.vxlan},
+                                      {"data_dir", config.data_dir},
+                                      {"kubeconfig_path", config.kubeconfig_path},
+                                      {"api_port", config.api_port},
+                                      {"cni_binary", config.cni_binary},
+                                      {"cgroup_mount", config.cgroup_mount}});
 }
 
 Result<LabConfig> decode_config(std::string_view text) try {
@@ -96,8 +108,12 @@ std::vector<NodePlan> plan_nodes(const LabConfig& config) {
   return plans;
 }
 
-std::vector<net::IpAddress> fabric_addresses(const LabConfig& config) { return of_families(config, kFabricV4, kFabricV6); }
-std::vector<net::IpAddress> web_addresses(const LabConfig& config) { return of_families(config, kOutsideWebV4, kOutsideWebV6); }
+std::vector<net::IpAddress> fabric_addresses(const LabConfig& config) {
+  return of_families(config, kFabricV4, kFabricV6);
+}
+std::vector<net::IpAddress> web_addresses(const LabConfig& config) {
+  return of_families(config, kOutsideWebV4, kOutsideWebV6);
+}
 std::vector<net::IpAddress> resolver_addresses(const LabConfig& config) {
   return of_families(config, kOutsideResolverV4, kOutsideResolverV6);
 }

@@ -8,8 +8,15 @@ namespace carrick::lab {
 namespace {
 
 TEST(Config, SurvivesItsFile) {
-  LabConfig config{.name = "a-1", .nodes = 7, .family = IpFamily::kIpv6, .vxlan = true, .data_dir = "/d", .kubeconfig_path = "/k", .api_port = 6443,
-                   .cni_binary = "/b", .cgroup_mount = "/c"};
+  LabConfig config{.name = "a-1",
+                   .nodes = 7,
+                   .family = IpFamily::kIpv6,
+                   .vxlan = true,
+                   .data_dir = "/d",
+                   .kubeconfig_path = "/k",
+                   .api_port = 6443,
+                   .cni_binary = "/b",
+                   .cgroup_mount = "/c"};
   auto again = decode_config(encode_config(config));
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(encode_config(*again), encode_config(config));
@@ -34,7 +41,8 @@ TEST(Config, NoTwoNodesShareAnything) {
   for (const NodePlan& node : plan_nodes(config)) {
     for (const auto& address : node.addresses) EXPECT_TRUE(seen.insert(address.str()).second) << address.str();
     for (const auto& cidr : node.pod_cidrs) EXPECT_TRUE(seen.insert(cidr.str()).second) << cidr.str();
-    for (const std::string& text : {node.name, node.fabric_link, node.uplink_mac.str(), node.fabric_mac.str()}) EXPECT_TRUE(seen.insert(text).second) << text;
+    for (const std::string& text : {node.name, node.fabric_link, node.uplink_mac.str(), node.fabric_mac.str()})
+      EXPECT_TRUE(seen.insert(text).second) << text;
     EXPECT_LE(node.fabric_link.size(), 15u);  // IFNAMSIZ
   }
 }

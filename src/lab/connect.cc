@@ -1,6 +1,6 @@
 #include "lab/connect.h"
 
-#include "lab/supervisor/control.h"
+#include "cni/server.h"
 #include "watch/watch.h"
 
 namespace carrick::lab {
@@ -14,12 +14,13 @@ Result<k8s::Snapshot> fetch_snapshot(const std::string& lab_name) {
 
 std::vector<AgentDoor> agent_doors(const RunningLab& lab) {
   std::vector<AgentDoor> doors;
-  for (const NodePlan& node : plan_nodes(lab.record.config)) doors.push_back({node.name, lab.paths.node_cni_socket(node.name)});
+  for (const NodePlan& node : plan_nodes(lab.record.config))
+    doors.push_back({node.name, lab.paths.node_cni_socket(node.name)});
   return doors;
 }
 
-Result<std::string> ask_agent(const AgentDoor& door, const std::string& question) {
-  auto answer = ask(door.socket, question);
+Result<k8s::json::value> ask_agent(const AgentDoor& door, const std::string& verb, int timeout_ms) {
+  auto answer = cni::ask(door.socket, {{"verb", verb}}, timeout_ms);
   if (!answer) return with_context(answer.error(), "agent of {}", door.node);
   return answer;
 }

@@ -14,11 +14,11 @@ Result<watch::Credentials> connect(const RunningLab& lab);
 // Everything that the network looks at, now.
 Result<k8s::Snapshot> fetch_snapshot(const std::string& lab_name);
 
-// Where the agent of a node answers `{"verb":"status"}` and its like, and the answer to one: {"result":...} or {"error":...}.
+// Where the agent of a node answers verbs such as "status", and the `result` of one.
 struct AgentDoor {
   std::string node, socket;
 };
 std::vector<AgentDoor> agent_doors(const RunningLab& lab);
-Result<std::string> ask_agent(const AgentDoor& door, const std::string& question);
+Result<k8s::json::value> ask_agent(const AgentDoor& door, const std::string& verb, int timeout_ms = 5000);
 
 }  // namespace carrick::lab

@@ -53,12 +53,23 @@ Result<Server> parse_server(std::string_view url) {
 
 ErrorKind kind_of_status(int status, std::string_view reason) {
   switch (status) {
-    case 400: case 405: case 413: case 415: case 422: return ErrorKind::kInvalid;
-    case 401: case 403: return ErrorKind::kForbidden;
-    case 404: return ErrorKind::kNotFound;
-    case 409: return reason == "AlreadyExists" ? ErrorKind::kAlreadyExists : ErrorKind::kConflict;
-    case 410: return ErrorKind::kNotFound;
-    default: return status >= 500 || status == 429 ? ErrorKind::kTransient : ErrorKind::kInternal;
+    case 400:
+    case 405:
+    case 413:
+    case 415:
+    case 422:
+      return ErrorKind::kInvalid;
+    case 401:
+    case 403:
+      return ErrorKind::kForbidden;
+    case 404:
+      return ErrorKind::kNotFound;
+    case 409:
+      return reason == "AlreadyExists" ? ErrorKind::kAlreadyExists : ErrorKind::kConflict;
+    case 410:
+      return ErrorKind::kNotFound;
+    default:
+      return status >= 500 || status == 429 ? ErrorKind::kTransient : ErrorKind::kInternal;
   }
 }
 
@@ -89,8 +100,10 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
       : io(context), credentials(std::move(given)), tls(asio::ssl::context::tls_client), free_slots(limit) {
     try {
       tls.set_verify_mode(asio::ssl::verify_peer);
-      if (!credentials.ca_pem.empty()) tls.add_certificate_authority(asio::buffer(credentials.ca_pem));
-      else tls.set_default_verify_paths();
+      if (!credentials.ca_pem.empty())
+        tls.add_certificate_authority(asio::buffer(credentials.ca_pem));
+      else
+        tls.set_default_verify_paths();
       if (!credentials.cert_pem.empty()) {
         tls.use_certificate_chain(asio::buffer(credentials.cert_pem));
         tls.use_private_key(asio::buffer(credentials.key_pem), asio::ssl::context::pem);
@@ -131,7 +144,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     connection->stream.set_verify_callback(asio::ssl::host_name_verification(server.host));
     auto [untrusted] = co_await connection->stream.async_handshake(asio::ssl::stream_base::client, kTuple);
     if (untrusted) co_return where(untrusted);
-    host_header = server.host.find(':') == std::string::npos ? server.host + ":" + server.port : "[" + server.host + "]:" + server.port;
+    host_header = server.host.find(':') == std::string::npos ? server.host + ":" + server.port
+                                                             : "[" + server.host + "]:" + server.port;
     co_return connection;
   }
 
@@ -196,16 +210,20 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
       auto [asked, sink] = std::move(waiting.front());
       waiting.pop_front();
       --free_slots;
-      asio::co_spawn(io, perform(std::move(asked)), [self = shared_from_this(), done = std::move(sink)](std::exception_ptr thrown, Result<HttpResponse> answer) {
-        ++self->free_slots;
-        if (self->closed) return;
-        done(thrown ? Result<HttpResponse>(fail(ErrorKind::kInternal, "API request ended by an exception")) : std::move(answer));
-        if (!self->closed) self->next();
-      });
+      asio::co_spawn(
+          io, perform(std::move(asked)),
+          [self = shared_from_this(), done = std::move(sink)](std::exception_ptr thrown, Result<HttpResponse> answer) {
+            ++self->free_slots;
+            if (self->closed) return;
+            done(thrown ? Result<HttpResponse>(fail(ErrorKind::kInternal, "API request ended by an exception"))
+                        : std::move(answer));
+            if (!self->closed) self->next();
+          });
     }
   }
 
-  asio::awaitable<Result<void>> run_stream(std::string target, int silence_seconds, const std::function<void(std::string_view)>& line) {
+  asio::awaitable<Result<void>> run_stream(std::string target, int silence_seconds,
+                                           const std::function<void(std::string_view)>& line) {
     auto made = co_await connect();
     if (!made) co_return std::unexpected(made.error());
     Connected connection = *made;
@@ -238,7 +256,8 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
         if (closed) co_return Result<void>{};
       }
       pending.erase(0, begin);
-      if (pending.size() > kMaxLine) co_return fail(ErrorKind::kTransient, "API server: a watch event is longer than {} bytes", kMaxLine);
+      if (pending.size() > kMaxLine)
+        co_return fail(ErrorKind::kTransient, "API server: a watch event is longer than {} bytes", kMaxLine);
     }
     if (status != 200) co_return fail_status(status, pending);
     co_return Result<void>{};
@@ -281,8 +300,10 @@ void Client::stream(std::string target, int silence_seconds, std::function<void(
   asio::co_spawn(
       impl->io,
       // The coroutine's frame copies its arguments: state it refers to must live in `kept`.
-      [](std::shared_ptr<Impl> self, std::string where, int silence, std::shared_ptr<std::function<void(std::string_view)>> sink)
-          -> asio::awaitable<Result<void>> { co_return co_await self->run_stream(std::move(where), silence, *sink); }(impl, std::move(target), silence_seconds, kept),
+      [](std::shared_ptr<Impl> self, std::string where, int silence,
+         std::shared_ptr<std::function<void(std::string_view)>> sink) -> asio::awaitable<Result<void>> {
+        co_return co_await self->run_stream(std::move(where), silence, *sink);
+      }(impl, std::move(target), silence_seconds, kept),
       [impl, end = std::move(end)](std::exception_ptr thrown, Result<void> ended) {
         std::erase_if(impl->streams, [](auto& weak) { return weak.expired(); });
         if (impl->closed) return;

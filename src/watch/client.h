@@ -34,8 +34,8 @@ struct HttpResponse {
   std::string body;
 };
 
-// Runs on one io_context; every callback comes on its thread. Connections are kept alive and shared by requests; at most
-// `max_connections` are in use at a time and further requests wait in order. Destroying it ends all callbacks.
+// Runs on one io_context; every callback comes on its thread. Connections are kept alive and shared by requests; at
+// most `max_connections` are in use at a time and further requests wait in order. Destroying it ends all callbacks.
 class Client {
  public:
   Client(boost::asio::io_context& io, Credentials credentials, int max_connections = 8);
@@ -46,8 +46,8 @@ class Client {
   // no connection, TLS failure or time-out (30 s) is kTransient.
   void request(HttpRequest request, std::function<void(Result<HttpResponse>)> done);
 
-  // One long answer, line by line (a watch). `end` is called once: success when the server closed it in order. A stream that
-  // is silent for `silence_seconds` is ended as kTransient.
+  // One long answer, line by line (a watch). `end` is called once: success when the server closed it in order. A stream
+  // that is silent for `silence_seconds` is ended as kTransient.
   void stream(std::string target, int silence_seconds, std::function<void(std::string_view line)> line,
               std::function<void(Result<void>)> end);
 

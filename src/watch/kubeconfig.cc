@@ -1,6 +1,6 @@
-#include <fstream>
-#include <sstream>
+#include <openssl/evp.h>
 
+#include "base/file.h"
 #include "k8s/yaml.h"
 #include "watch/client.h"
 
@@ -9,25 +9,22 @@ namespace {
 
 namespace json = boost::json;
 
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return fail(ErrorKind::kInvalid, "{}: cannot be read", path);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
+// A kubeconfig that cannot be read is bad input, whatever the reason.
+Result<std::string> read_input(const std::string& path) {
+  auto text = read_file(path);
+  if (!text) return fail(ErrorKind::kInvalid, "{}", text.error().message);
+  return text;
 }
 
-std::string decode_base64(std::string_view text) {
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (char c : text) {
-    int value = c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : c >= '0' && c <= '9' ? c - '0' + 52 : c == '+' ? 62 : c == '/' ? 63 : -1;
-    if (value < 0) continue;
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    count += 6;
-    if (count >= 8) out += static_cast<char>(bits >> (count -= 8));
-  }
+// RFC 4648 section 4; line breaks are skipped, as Go does.
+Result<std::string> decode_base64(std::string text) {
+  std::erase_if(text, [](char c) { return c == '\r' || c == '\n'; });
+  std::string out(text.size() / 4 * 3, '\0');
+  int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                             reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  if (size < 0) return fail(ErrorKind::kInvalid, "inline data is not base64");
+  // The padding is decoded as zero bytes.
+  out.resize(static_cast<size_t>(size) - (text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0));
   return out;
 }
 
@@ -37,7 +34,8 @@ std::string text_of(const json::object& object, std::string_view key) {
 }
 
 // The entry of `clusters`, `users` or `contexts` with that name; its payload lies under `payload`.
-const json::object* named(const json::object& config, std::string_view list, std::string_view payload, std::string_view name) {
+const json::object* named(const json::object& config, std::string_view list, std::string_view payload,
+                          std::string_view name) {
   auto* entries = config.if_contains(list);
   if (!entries || !entries->is_array()) return nullptr;
   for (const auto& entry : entries->as_array())
@@ -49,14 +47,14 @@ const json::object* named(const json::object& config, std::string_view list, std
 // `KEY-data` inline, or the file named by `KEY`.
 Result<std::string> inline_or_file(const json::object& object, std::string key) {
   if (std::string data = text_of(object, key + "-data"); !data.empty()) return decode_base64(data);
-  if (std::string file = text_of(object, key); !file.empty()) return read_file(file);
+  if (std::string file = text_of(object, key); !file.empty()) return read_input(file);
   return std::string();
 }
 
 }  // namespace
 
 Result<Credentials> load_kubeconfig(const std::string& path) {
-  std::string text = TRY(read_file(path));
+  std::string text = TRY(read_input(path));
   auto documents = TRY(k8s::yaml::parse(text, path));
   if (documents.size() != 1) return fail(ErrorKind::kInvalid, "{}: not a kubeconfig", path);
   json::value document = k8s::yaml::to_json(documents[0]);
@@ -73,7 +71,8 @@ Result<Credentials> load_kubeconfig(const std::string& path) {
   out.cert_pem = TRY(inline_or_file(*user, "client-certificate"));
   out.key_pem = TRY(inline_or_file(*user, "client-key"));
   out.token = text_of(*user, "token");
-  if (std::string file = text_of(*user, "tokenFile"); out.token.empty() && !file.empty()) out.token = TRY(read_file(file));
+  if (std::string file = text_of(*user, "tokenFile"); out.token.empty() && !file.empty())
+    out.token = TRY(read_input(file));
   return out;
 }
 

@@ -16,7 +16,8 @@ namespace json = k8s::json;
 constexpr int kPageSize = 500;
 constexpr int kSilenceSeconds = 150;  // bookmarks come about once a minute
 constexpr auto kQuiet = std::chrono::milliseconds(25);
-constexpr auto kQuietPerPod = std::chrono::microseconds(100);  // so a storm takes the same share of a processor at every size
+constexpr auto kQuietPerPod =
+    std::chrono::microseconds(100);  // so a storm takes the same share of a processor at every size
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
 constexpr auto kLongestBackoff = std::chrono::seconds(10);
 
@@ -25,7 +26,10 @@ void trim(k8s::ObjectMeta& meta) {
   std::erase_if(meta.annotations, [](const auto& entry) { return entry.first.starts_with("kubectl.kubernetes.io/"); });
   meta.finalizers.clear();
 }
-template <class T> void trim(T& object) { trim(object.metadata); }
+template <class T>
+void trim(T& object) {
+  trim(object.metadata);
+}
 void trim(k8s::Pod& pod) {
   trim(pod.metadata);
   pod.spec.initContainers.clear();
@@ -36,11 +40,13 @@ void trim(k8s::Pod& pod) {
 }
 
 // The snapshot's map and the change set's keys of one kind.
-template <class T> struct Slot;
-#define CARRICK_SLOT(T, member)                                                              \
-  template <> struct Slot<k8s::T> {                                                          \
-    static auto& objects(k8s::Snapshot& s) { return s.member; }                              \
-    static auto& keys(k8s::ChangeSet& c) { return c.member; }                                \
+template <class T>
+struct Slot;
+#define CARRICK_SLOT(T, member)                                 \
+  template <>                                                   \
+  struct Slot<k8s::T> {                                         \
+    static auto& objects(k8s::Snapshot& s) { return s.member; } \
+    static auto& keys(k8s::ChangeSet& c) { return c.member; }   \
   };
 CARRICK_SLOT(Namespace, namespaces)
 CARRICK_SLOT(Node, nodes)
@@ -49,10 +55,6 @@ CARRICK_SLOT(Service, services)
 CARRICK_SLOT(EndpointSlice, endpointslices)
 CARRICK_SLOT(NetworkPolicy, networkpolicies)
 #undef CARRICK_SLOT
-
-std::string collection(const k8s::ResourceType& type) {
-  return (type.group.empty() ? "/api/" + type.version : "/apis/" + type.group + "/" + type.version) + "/" + type.plural;
-}
 
 struct Page {
   std::string resource_version, next;
@@ -92,7 +94,8 @@ Result<Page> read_page(std::string_view body, k8s::ObjectMap<T>& into, uint64_t&
 }  // namespace
 
 struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Impl> {
-  Impl(asio::io_context& context, Client& given, Publish sink) : io(context), client(given), publish(std::move(sink)), publish_timer(context) {}
+  Impl(asio::io_context& context, Client& given, Publish sink)
+      : io(context), client(given), publish(std::move(sink)), publish_timer(context) {}
 
   // One resource: list pages, then watch, then again.
   template <class T>
@@ -103,9 +106,14 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
     std::chrono::milliseconds backoff = kFirstBackoff;
     std::shared_ptr<asio::steady_timer> timer;
   };
-  std::tuple<Stream<k8s::Namespace>, Stream<k8s::Node>, Stream<k8s::Pod>, Stream<k8s::Service>, Stream<k8s::EndpointSlice>, Stream<k8s::NetworkPolicy>> streams;
+  std::tuple<Stream<k8s::Namespace>, Stream<k8s::Node>, Stream<k8s::Pod>, Stream<k8s::Service>,
+             Stream<k8s::EndpointSlice>, Stream<k8s::NetworkPolicy>>
+      streams;
 
-  template <class T> Stream<T>& stream() { return std::get<Stream<T>>(streams); }
+  template <class T>
+  Stream<T>& stream() {
+    return std::get<Stream<T>>(streams);
+  }
 
   template <class T>
   void later() {
@@ -116,19 +124,22 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
     s.timer->async_wait([self = shared_from_this(), timer = s.timer](auto error) {
       if (error || self->stopped) return;
       ++self->stats.restarts;
-      if (self->stream<T>().resource_version.empty()) self->list<T>("");
-      else self->watch<T>();
+      if (self->stream<T>().resource_version.empty())
+        self->list<T>("");
+      else
+        self->watch<T>();
     });
   }
 
   template <class T>
   void list(const std::string& next) {
     if (next.empty()) stream<T>().incoming.clear();
-    std::string target = collection(k8s::resource<T>()) + "?limit=" + std::to_string(kPageSize);
+    std::string target = k8s::collection_path(k8s::resource<T>()) + "?limit=" + std::to_string(kPageSize);
     if (!next.empty()) target += "&continue=" + next;
     client.request({"GET", target, "", ""}, [self = shared_from_this()](Result<HttpResponse> answer) {
       if (self->stopped) return;
-      auto page = answer ? read_page<T>(answer->body, self->stream<T>().incoming, self->stats.decode_failures) : Result<Page>(std::unexpected(answer.error()));
+      auto page = answer ? read_page<T>(answer->body, self->stream<T>().incoming, self->stats.decode_failures)
+                         : Result<Page>(std::unexpected(answer.error()));
       if (!page) {
         self->note(page.error());
         return self->later<T>();
@@ -164,9 +175,14 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
 
   template <class T>
   void watch() {
-    std::string target = collection(k8s::resource<T>()) + "?watch=1&allowWatchBookmarks=true&timeoutSeconds=600&resourceVersion=" + stream<T>().resource_version;
+    std::string target =
+        k8s::collection_path(k8s::resource<T>()) +
+        "?watch=1&allowWatchBookmarks=true&timeoutSeconds=600&resourceVersion=" + stream<T>().resource_version;
     client.stream(
-        target, kSilenceSeconds, [self = shared_from_this()](std::string_view line) { if (!self->stopped) self->event<T>(line); },
+        target, kSilenceSeconds,
+        [self = shared_from_this()](std::string_view line) {
+          if (!self->stopped) self->event<T>(line);
+        },
         [self = shared_from_this()](Result<void> ended) {
           if (self->stopped) return;
           if (!ended) {
@@ -216,13 +232,14 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
     stream<T>().resource_version.clear();
   }
 
-  // The first change after a quiet time goes out at once; in a storm one snapshot stands for all of kQuiet. A snapshot costs in
-  // proportion to the cluster, an event does not.
+  // The first change after a quiet time goes out at once; in a storm one snapshot stands for all of kQuiet. A snapshot
+  // costs in proportion to the cluster, an event does not.
   void schedule() {
     if (scheduled || !current.synced) return;
     scheduled = true;
     auto quiet = kQuiet + kQuietPerPod * static_cast<int64_t>(current.pods.size());
-    publish_timer.expires_at(std::max<std::chrono::steady_clock::time_point>(std::chrono::steady_clock::now(), last_publish + quiet));
+    publish_timer.expires_at(
+        std::max<std::chrono::steady_clock::time_point>(std::chrono::steady_clock::now(), last_publish + quiet));
     publish_timer.async_wait([self = shared_from_this()](auto error) {
       if (error || self->stopped) return;
       self->scheduled = false;
@@ -274,7 +291,7 @@ template <class T>
 Result<void> fetch(const Credentials& credentials, k8s::Snapshot& into) {
   std::string next;
   do {
-    std::string target = collection(k8s::resource<T>()) + "?limit=" + std::to_string(kPageSize);
+    std::string target = k8s::collection_path(k8s::resource<T>()) + "?limit=" + std::to_string(kPageSize);
     if (!next.empty()) target += "&continue=" + next;
     auto answer = TRY(request_once(credentials, {"GET", target, "", ""}));
     uint64_t failures = 0;

@@ -14,10 +14,10 @@ struct WatcherStats {
   std::string last_error;
 };
 
-// Lists and watches what the network needs (k8s::Snapshot) and publishes immutable snapshots on the io_context's thread.
-// Events that arrive together are published together. A watch that ends is resumed from its resourceVersion; 410 lists again,
-// and objects that vanished meanwhile are in the ChangeSet. Until every resource has been listed once, nothing is published;
-// while the API server is away the last snapshot stays.
+// Lists and watches what the network needs (k8s::Snapshot) and publishes immutable snapshots on the io_context's
+// thread. Events that arrive together are published together. A watch that ends is resumed from its resourceVersion;
+// 410 lists again, and objects that vanished meanwhile are in the ChangeSet. Until every resource has been listed once,
+// nothing is published; while the API server is away the last snapshot stays.
 class SnapshotWatcher {
  public:
   using Publish = std::function<void(std::shared_ptr<const k8s::Snapshot>, const k8s::ChangeSet&)>;

@@ -6,13 +6,12 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
-
 #include <fstream>
 #include <random>
 
 #include "kernel/netns.h"
+#include "kernel/unix_socket.h"
 #include "lab/nodes/sandbox.h"
-#include "lab/supervisor/control.h"
 #include "tests/cluster/lab_fixture.h"
 
 namespace carrick::cluster_tests {
@@ -20,7 +19,9 @@ namespace {
 
 namespace json = boost::json;
 
-std::string up(const std::string& name, const std::string& more = "") { return fmt::format("lab up --name {} --nodes 2 --timeout 60 {}", name, more); }
+std::string up(const std::string& name, const std::string& more = "") {
+  return fmt::format("lab up --name {} --nodes 2 --timeout 60 {}", name, more);
+}
 
 // Asks until the answer is right or 20 s have passed.
 template <class F>
@@ -33,7 +34,7 @@ bool eventually(F&& f) {
 }
 
 json::array children(const lab::RunningLab& running) {
-  auto answer = lab::ask(running.paths.control(), R"({"verb":"status"})");
+  auto answer = kernel::ask_line(running.paths.control(), R"({"verb":"status"})", 5000);
   if (!answer) return {};
   return json::parse(*answer).at("children").as_array();
 }
@@ -51,12 +52,14 @@ void kill_and_wait(const lab::RunningLab& running, const std::string& child) {
   for (int pid : belongings_of(running.record.config.name).processes) {
     std::ifstream status(fmt::format("/proc/{}/status", pid));
     for (std::string line; std::getline(status, line);)
-      if (line.starts_with("NSpid:") && line.substr(line.rfind('\t') + 1) == std::to_string(inner)) ::kill(pid, SIGKILL);
+      if (line.starts_with("NSpid:") && line.substr(line.rfind('\t') + 1) == std::to_string(inner))
+        ::kill(pid, SIGKILL);
   }
   EXPECT_TRUE(eventually([&] {
     int64_t now = pid_of();
     return now > 0 && now != inner;
-  })) << child << " does not come back";
+  })) << child
+      << " does not come back";
 }
 
 TEST_F(LabTest, ComesUpAgreesWithExplainAndGoesWithoutATrace) {
@@ -105,13 +108,18 @@ TEST_F(LabTest, ADeletedPolicyDecidesTheNextProbes) {
   EXPECT_GT(denied(), 0u);
   auto credentials = watch::load_kubeconfig(lab::LabPaths{.name = name_, .prefix = ""}.kubeconfig());
   ASSERT_TRUE(credentials);
-  auto gone = watch::request_once(*credentials, {"DELETE", "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies/db", "", ""});
+  auto gone = watch::request_once(
+      *credentials, {"DELETE", "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies/db", "", ""});
   ASSERT_TRUE(gone) << gone.error().message;
   EXPECT_TRUE(eventually([&] { return denied() == 0; }));
 }
 
 TEST_F(LabTest, APodSeesItsOwnNamesAndCommandsRunInIt) {
-  ASSERT_EQ(carrick(up(name_, "-f " + write_manifest("apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {hostname: uno, containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}\n"))).code, 0);
+  ASSERT_EQ(carrick(up(name_,
+                       "-f " + write_manifest("apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {hostname: uno, "
+                                              "containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}\n")))
+                .code,
+            0);
   std::string in_pod = fmt::format("lab exec --name {} default/one -- ", name_);
   EXPECT_EQ(carrick(in_pod + "hostname").out, "uno\n");
   EXPECT_NE(carrick(in_pod + "cat /etc/resolv.conf").out.find("nameserver 10.96.0.10"), std::string::npos);
@@ -161,12 +169,17 @@ TEST_F(LabTest, BadManifestsAreOneSentenceAndNothingIsMade) {
     std::string text, says;
   };
   const std::string pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: x}]}\n";
-  const std::string other_pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: z}]}\n";
+  const std::string other_pod =
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: z}]}\n";
   for (const Case& each : {
            Case{"broken YAML", "apiVersion: v1\nkind: [Pod\nmetadata: {name: x}\n", ":3:9:"},
            Case{"a name twice", pod + "---\n" + other_pod, "Pod default/a"},
-           Case{"port 0", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 0}]}\n", "spec.ports[0].port"},
-           Case{"bad CIDR", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/40}}]}]}\n", "cidr"},
+           Case{"port 0", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 0}]}\n",
+                "spec.ports[0].port"},
+           Case{"bad CIDR",
+                "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec: {podSelector: {}, "
+                "ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/40}}]}]}\n",
+                "cidr"},
            Case{"50 MB", std::string(50 * 1024 * 1024, '#'), "MiB"},
            Case{"noise", noise, ".yaml:"},
        }) {
@@ -190,7 +203,8 @@ TEST_F(LabTest, KilledAtAnyMomentNothingStays) {
       ::dup2(nowhere, 1);
       ::dup2(nowhere, 2);
       std::string program = std::string(CARRICK_BIN_DIR) + "/carrick";
-      ::execl(program.c_str(), "carrick", "lab", "up", "--name", name_.c_str(), "--nodes", "2", "-f", manifest.c_str(), nullptr);
+      ::execl(program.c_str(), "carrick", "lab", "up", "--name", name_.c_str(), "--nodes", "2", "-f", manifest.c_str(),
+              nullptr);
       ::_exit(127);
     }
     ::usleep(static_cast<useconds_t>(random() % 1'500'000));  // the moment, not a wait for something
@@ -204,7 +218,8 @@ TEST_F(LabTest, KilledAtAnyMomentNothingStays) {
     ::kill(command, SIGKILL);
     ::waitpid(command, nullptr, 0);
     eventually([&] { return carrick("lab down --name " + name_).code != 1; });  // 1: the lab's own end is still at work
-    for (const std::string& sentence : remains_of(name_, belongings)) ADD_FAILURE() << "round " << round << ", left behind: " << sentence;
+    for (const std::string& sentence : remains_of(name_, belongings))
+      ADD_FAILURE() << "round " << round << ", left behind: " << sentence;
   }
 }
 

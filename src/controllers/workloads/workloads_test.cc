@@ -27,18 +27,6 @@ std::map<std::string, std::string> images(const World& world) {
   return out;
 }
 
-template <class T>
-void set_image(World& world, const char* name, std::string_view image) {
-  world.edit<T>({"default", name}, [&](json::object& document) {
-    document["spec"]
-        .as_object()["template"]
-        .as_object()["spec"]
-        .as_object()["containers"]
-        .as_array()[0]
-        .as_object()["image"] = image;
-  });
-}
-
 TEST(StatefulSet, PodsComeInOrderWithStableNames) {
   World world;
   world.kubelet.ready = [](const std::string& name) { return name == "db-0"; };
@@ -94,7 +82,7 @@ TEST(StatefulSet, UpdatesFromTheTopDownToThePartition) {
     set["spec"].as_object()["updateStrategy"] =
         json::object{{"type", "RollingUpdate"}, {"rollingUpdate", {{"partition", 2}}}};
   });
-  set_image<k8s::StatefulSet>(world, "db", "db:2");
+  world.set_image<k8s::StatefulSet>({"default", "db"}, "db:2");
   world.settle();
   EXPECT_THAT(images(world),
               ElementsAre(std::pair("db-0", "db:1"), std::pair("db-1", "db:1"), std::pair("db-2", "db:2")));
@@ -166,7 +154,7 @@ TEST(DaemonSet, UpdatesOneNodeAtATime) {
   for (const char* node : {"a", "b", "c"}) world.add_node(node, R"({"labels":{"role":"worker"}})");
   world.make(kDaemonSet);
   world.settle();
-  set_image<k8s::DaemonSet>(world, "ds", "ds:2");
+  world.set_image<k8s::DaemonSet>({"default", "ds"}, "ds:2");
   while (world.step()) {
     int ready = 0;
     for (const auto& pod : world.all<k8s::Pod>("default")) {

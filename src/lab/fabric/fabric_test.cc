@@ -20,7 +20,8 @@ void in_own_namespaces(F&& body) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root: makes network namespaces";
   pid_t pid = ::fork();
   if (pid == 0) {
-    if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0 ||
+        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("tmpfs", "/mnt", "tmpfs", 0, nullptr) != 0 || ::mkdir("/mnt/netns", 0755) != 0)
       ::_exit(100);
     body();
@@ -35,12 +36,13 @@ void in_own_namespaces(F&& body) {
 // Everything below paths.netns_dir() would lie under /run/carrick; a prefix moves it to the test's own tmpfs.
 LabPaths test_paths() {
   LabPaths paths{"fabrictest", "/mnt"};
-  EXPECT_TRUE(make_dirs(paths.netns_dir()));
+  EXPECT_TRUE(make_directories(paths.netns_dir(), 0755));
   return paths;
 }
 
 bool ping(const LabPaths& paths, const std::string& from, const char* to) {
-  return ::system(fmt::format("nsenter --net={} ping -n -q -c1 -W1 {} >/dev/null", paths.node_netns(from), to).c_str()) == 0;
+  return ::system(
+             fmt::format("nsenter --net={} ping -n -q -c1 -W1 {} >/dev/null", paths.node_netns(from), to).c_str()) == 0;
 }
 
 TEST(Fabric, NodesReachEachOtherTheGatewayAndTheOutsideInBothFamilies) {
@@ -49,7 +51,8 @@ TEST(Fabric, NodesReachEachOtherTheGatewayAndTheOutsideInBothFamilies) {
     LabConfig config{.name = "fabrictest", .nodes = 3};
     auto built = build_fabric(config, paths);
     ASSERT_TRUE(built) << built.error().message;
-    for (const char* to : {"192.0.2.13", "192.0.2.1", "203.0.113.10", "203.0.113.53", "2001:db8:2::d", "2001:db8:2::1", "2001:db8:203::10"})
+    for (const char* to : {"192.0.2.13", "192.0.2.1", "203.0.113.10", "203.0.113.53", "2001:db8:2::d", "2001:db8:2::1",
+                           "2001:db8:203::10"})
       EXPECT_TRUE(ping(paths, "node1", to)) << to;
     EXPECT_TRUE(ping(paths, "outside", "192.0.2.12"));
     EXPECT_FALSE(ping(paths, "node1", "8.8.8.8"));
@@ -63,7 +66,10 @@ TEST(Fabric, NoNeighbourIsLearnt) {
     ASSERT_TRUE(ping(paths, "node1", "192.0.2.12"));
     ASSERT_TRUE(ping(paths, "node1", "2001:db8:2::c"));
     EXPECT_NE(::system("ip neigh show | grep -v PERMANENT | grep -v NOARP | grep ."), 0);
-    EXPECT_NE(::system(fmt::format("nsenter --net={} ip neigh show | grep -v PERMANENT | grep -v NOARP | grep .", paths.node_netns("node2")).c_str()), 0);
+    EXPECT_NE(::system(fmt::format("nsenter --net={} ip neigh show | grep -v PERMANENT | grep -v NOARP | grep .",
+                                   paths.node_netns("node2"))
+                           .c_str()),
+              0);
   });
 }
 

@@ -41,8 +41,10 @@ void wait_until_empty(const std::string& path, std::chrono::steady_clock::time_p
   for (;;) {
     char buffer[256];
     ssize_t n = ::pread(events.get(), buffer, sizeof buffer, 0);
-    if (n <= 0 || std::string_view(buffer, static_cast<size_t>(n)).find("populated 0") != std::string_view::npos) return;
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    if (n <= 0 || std::string_view(buffer, static_cast<size_t>(n)).find("populated 0") != std::string_view::npos)
+      return;
+    auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     if (left <= 0) return;
     pollfd wait{events.get(), POLLPRI, 0};
     ::poll(&wait, 1, static_cast<int>(left));
@@ -68,10 +70,11 @@ Result<std::string> find_cgroup2() {
     fields >> id >> parent >> device >> root >> mount_point;
     return mount_point;
   }
-  return fail(ErrorKind::kUnsupported, "no cgroup v2 file system is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)");
+  return fail(ErrorKind::kUnsupported,
+              "no cgroup v2 file system is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)");
 }
 
-Result<void> create_cgroup(const std::string& path) { return make_dirs(path); }
+Result<void> create_cgroup(const std::string& path) { return make_directories(path, 0755); }
 
 Result<void> enter_cgroup(const std::string& path) { return write_knob(path + "/cgroup.procs", "0"); }
 

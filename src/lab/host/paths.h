@@ -2,8 +2,8 @@
 
 #include <string>
 
-// Where a lab keeps things. The run folder is on the machine and outlives the lab's processes; everything under state() is a
-// tmpfs of the lab's own mount namespace: from the machine it is seen through /proc/<init>/root.
+// Where a lab keeps things. The run folder is on the machine and outlives the lab's processes; everything under state()
+// is a tmpfs of the lab's own mount namespace: from the machine it is seen through /proc/<init>/root.
 namespace carrick::lab {
 
 inline constexpr const char* kLabsDir = "/run/carrick/labs";
@@ -22,7 +22,9 @@ struct LabPaths {
 
   std::string state_mount() const { return run() + "/state"; }
   std::string state() const { return prefix + state_mount(); }
-  std::string inner_kubeconfig() const { return state() + "/kubeconfig"; }  // for the lab's own processes: the fabric address
+  std::string inner_kubeconfig() const {
+    return state() + "/kubeconfig";
+  }  // for the lab's own processes: the fabric address
   std::string server_dir() const { return state() + "/server"; }
   std::string netns_dir() const { return state() + "/netns"; }
   std::string node_netns(const std::string& node) const { return netns_dir() + "/" + node; }
@@ -37,7 +39,9 @@ struct LabPaths {
   std::string node_cni_socket(const std::string& name_) const { return node(name_) + "/cni.sock"; }
   std::string pods_dir() const { return state() + "/pods"; }
   // '_' is in no Kubernetes name, so the pair is unambiguous.
-  std::string pod(const std::string& namespace_, const std::string& pod_) const { return pods_dir() + "/" + namespace_ + "_" + pod_; }
+  std::string pod(const std::string& namespace_, const std::string& pod_) const {
+    return pods_dir() + "/" + namespace_ + "_" + pod_;
+  }
 };
 
 // cgroup folders of a lab below the cgroup v2 mount: <mount>/carrick/<lab>/<node>.

@@ -30,8 +30,10 @@ Result<void> check_namespaces() {
   int status = 0;
   ::waitpid(pid, &status, 0);
   if (!WIFEXITED(status) || WEXITSTATUS(status) == 1)
-    return fail(ErrorKind::kUnsupported, "namespaces (net, mount, pid, ipc) cannot be made here: a lab lives in namespaces of its own");
-  if (WEXITSTATUS(status) == 2) return fail(ErrorKind::kUnsupported, "this kernel has no veth devices: lab nodes and pods are joined by them");
+    return fail(ErrorKind::kUnsupported,
+                "namespaces (net, mount, pid, ipc) cannot be made here: a lab lives in namespaces of its own");
+  if (WEXITSTATUS(status) == 2)
+    return fail(ErrorKind::kUnsupported, "this kernel has no veth devices: lab nodes and pods are joined by them");
   return {};
 }
 
@@ -41,20 +43,25 @@ Result<std::string> find_cni_binary() {
   std::string path = n > 0 ? std::string(self, static_cast<size_t>(n)) : "";
   path = path.substr(0, path.rfind('/')) + "/carrick-cni";
   if (::access(path.c_str(), X_OK) != 0)
-    return fail(ErrorKind::kUnsupported, "{} is missing: it is the plugin that gives pods their network; install it beside carrick", path);
+    return fail(ErrorKind::kUnsupported,
+                "{} is missing: it is the plugin that gives pods their network; install it beside carrick", path);
   return path;
 }
 
 }  // namespace
 
 Result<void> check_machine(LabConfig& config) {
-  if (::geteuid() != 0) return fail(ErrorKind::kUnsupported, "a lab makes namespaces and loads BPF programs, which needs root: try `sudo carrick lab up`");
+  if (::geteuid() != 0)
+    return fail(ErrorKind::kUnsupported,
+                "a lab makes namespaces and loads BPF programs, which needs root: try `sudo carrick lab up`");
   TRY_VOID(check_namespaces());
   TRY_VOID(kernel::require_features(kernel::probe_features()));
   config.cgroup_mount = TRY(find_cgroup2());
   std::string trial = fmt::format("{}/carrick-check-{}", config.cgroup_mount, ::getpid());
   if (auto created = create_cgroup(trial); !created)
-    return fail(ErrorKind::kUnsupported, "no folder can be made in cgroup v2 ({}): Services at socket level need one for each node", created.error().message);
+    return fail(ErrorKind::kUnsupported,
+                "no folder can be made in cgroup v2 ({}): Services at socket level need one for each node",
+                created.error().message);
   TRY_VOID(remove_cgroup_tree(trial));
   if (config.cni_binary.empty()) config.cni_binary = TRY(find_cni_binary());
   return {};

@@ -74,10 +74,14 @@ int become(void* argument) {
 
 std::string_view step_name(int step) {
   switch (step) {
-    case 1: return "enter cgroup";
-    case 2: return "enter network namespace";
-    case 3: return "move descriptors";
-    default: return "exec";
+    case 1:
+      return "enter cgroup";
+    case 2:
+      return "enter network namespace";
+    case 3:
+      return "move descriptors";
+    default:
+      return "exec";
   }
 }
 
@@ -114,8 +118,8 @@ Result<pid_t> spawn(const SpawnRequest& request) {
   Fd report_read(report[0]), report_write(report[1]);
   plan.report = TRY(park(report_write.get()));
 
-  // The child borrows our memory until it executes (as vfork does, but on a stack of its own): no page table is copied, whatever
-  // our size. `become` makes system calls only, and signals are kept away from it meanwhile.
+  // The child borrows our memory until it executes (as vfork does, but on a stack of its own): no page table is copied,
+  // whatever our size. `become` makes system calls only, and signals are kept away from it meanwhile.
   constexpr size_t kStackSize = 64 * 1024;
   auto stack = std::make_unique<char[]>(kStackSize);
   sigset_t all, before;
@@ -136,7 +140,8 @@ Result<pid_t> spawn(const SpawnRequest& request) {
   while (n < 0 && errno == EINTR);
   if (n == sizeof failure) {
     ::waitpid(pid, nullptr, 0);
-    return fail_errno(failure[1], fmt::format("{}: {}", request.argv.empty() ? "" : request.argv[0], step_name(failure[0])));
+    return fail_errno(failure[1],
+                      fmt::format("{}: {}", request.argv.empty() ? "" : request.argv[0], step_name(failure[0])));
   }
   return pid;
 }
@@ -161,14 +166,16 @@ Result<Fd> open_process(pid_t pid, uint64_t start_time) {
 }
 
 Result<void> kill_process(const Fd& pidfd, int signal) {
-  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) != 0 && errno != ESRCH) return fail_errno(errno, "kill");
+  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) != 0 && errno != ESRCH)
+    return fail_errno(errno, "kill");
   return {};
 }
 
 bool wait_for_end(const Fd& pidfd, std::chrono::milliseconds limit) {
   auto deadline = std::chrono::steady_clock::now() + limit;
   for (;;) {
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
     pollfd wait{pidfd.get(), POLLIN, 0};
     int n = ::poll(&wait, 1, static_cast<int>(left < 0 ? 0 : left));
     if (n > 0) return true;

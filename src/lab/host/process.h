@@ -14,14 +14,14 @@
 namespace carrick::lab {
 
 struct SpawnRequest {
-  std::vector<std::string> argv;           // argv[0] is the path, unless exe_fd is set
-  int exe_fd = -1;                         // executed whatever its path holds by now
-  int netns = -1;                          // network namespace to start in
-  std::string cgroup;                      // folder to start in
-  std::vector<std::pair<int, int>> fds;    // {our descriptor, its number in the child}
-  std::string log_file;                    // standard output and error are appended to it; empty = inherited
-  std::vector<std::string> extra_env;      // "NAME=value"
-  unsigned long new_namespaces = 0;        // CLONE_NEW* flags for the child
+  std::vector<std::string> argv;         // argv[0] is the path, unless exe_fd is set
+  int exe_fd = -1;                       // executed whatever its path holds by now
+  int netns = -1;                        // network namespace to start in
+  std::string cgroup;                    // folder to start in
+  std::vector<std::pair<int, int>> fds;  // {our descriptor, its number in the child}
+  std::string log_file;                  // standard output and error are appended to it; empty = inherited
+  std::vector<std::string> extra_env;    // "NAME=value"
+  unsigned long new_namespaces = 0;      // CLONE_NEW* flags for the child
 };
 
 // fork + exec. Everything that can fail before exec is reported here, not in the child's exit code.

@@ -21,8 +21,9 @@ TEST(Process, DescriptorsArriveUnderTheirNumbersEvenWhenTheyCross) {
   ASSERT_EQ(::pipe2(one, O_CLOEXEC), 0);
   ASSERT_EQ(::pipe2(two, O_CLOEXEC), 0);
   // Our write ends swap numbers in the child.
-  auto pid = spawn({.argv = {"/bin/sh", "-c", fmt::format("echo -n for-two >&{}; echo -n for-one >&{}", one[1], two[1])},
-                    .fds = {{one[1], two[1]}, {two[1], one[1]}}});
+  auto pid =
+      spawn({.argv = {"/bin/sh", "-c", fmt::format("echo -n for-two >&{}; echo -n for-one >&{}", one[1], two[1])},
+             .fds = {{one[1], two[1]}, {two[1], one[1]}}});
   ASSERT_TRUE(pid) << pid.error().message;
   EXPECT_EQ(exit_code_of(*pid), 0);
   char buffer[32];
@@ -40,7 +41,8 @@ TEST(Process, AProgramThatIsNotThereIsAnErrorOfSpawn) {
 
 TEST(Process, ExtraEnvironmentReplacesTheSameName) {
   ::setenv("CARRICK_TEST_VARIABLE", "old", 1);
-  auto pid = spawn({.argv = {"/bin/sh", "-c", "test \"$CARRICK_TEST_VARIABLE\" = new"}, .extra_env = {"CARRICK_TEST_VARIABLE=new"}});
+  auto pid = spawn(
+      {.argv = {"/bin/sh", "-c", "test \"$CARRICK_TEST_VARIABLE\" = new"}, .extra_env = {"CARRICK_TEST_VARIABLE=new"}});
   ASSERT_TRUE(pid);
   EXPECT_EQ(exit_code_of(*pid), 0);
 }

@@ -11,7 +11,8 @@
 #include "lab/config.h"
 #include "lab/host/paths.h"
 
-// What the machine remembers of a lab, in its run folder. A lab is alive while its supervisor, named by pid and start time, is.
+// What the machine remembers of a lab, in its run folder. A lab is alive while its supervisor, named by pid and start
+// time, is.
 namespace carrick::lab {
 
 struct LabRecord {
@@ -54,8 +55,8 @@ class LabLock {
   Fd file_;
 };
 
-// Kills a lab and removes every trace of it: processes, cgroup folders, run folder (mounts, namespaces, links and BPF objects go
-// with the processes). Also right for a lab that died half-way, and for a name that never was.
+// Kills a lab and removes every trace of it: processes, cgroup folders, run folder (mounts, namespaces, links and BPF
+// objects go with the processes). Also right for a lab that died half-way, and for a name that never was.
 Result<void> destroy_lab(const std::string& name);
 
 }  // namespace carrick::lab

@@ -17,7 +17,8 @@ namespace json = boost::json;
 
 constexpr auto kDeadline = std::chrono::seconds(60);
 constexpr const char* kInterface = "eth0";
-constexpr const char* kLoopbackNetwork = R"({"cniVersion":"0.3.1","name":"cni-loopback","plugins":[{"type":"loopback"}]})";
+constexpr const char* kLoopbackNetwork =
+    R"({"cniVersion":"0.3.1","name":"cni-loopback","plugins":[{"type":"loopback"}]})";
 
 std::string text_at(const json::object& object, std::string_view key) {
   auto* value = object.if_contains(key);
@@ -62,19 +63,31 @@ std::vector<std::pair<std::string, std::string>> cni_args(const Sandbox& sandbox
           {"K8S_POD_UID", sandbox.uid}};
 }
 
-std::string cache_path(const LabPaths& paths, const std::string& network, const std::string& container_id, const char* interface) {
+std::string cache_path(const LabPaths& paths, const std::string& network, const std::string& container_id,
+                       const char* interface) {
   return fmt::format("{}/{}-{}-{}", paths.cni_results(), network, container_id, interface);
 }
 
 // What libcni would have kept, so that cnitool and others can DEL what the lab added (CNI-R15).
-void keep_result(const LabPaths& paths, const CniNetwork& network, const CniAttachment& attachment, const json::value& result) {
+void keep_result(const LabPaths& paths, const CniNetwork& network, const CniAttachment& attachment,
+                 const json::value& result) {
   json::array args;
-  for (auto& [key, value] : cni_args(*attachment.sandbox)) args.push_back(json::array{json::string(key), json::string(value)});
-  std::string config = json::serialize(json::object{{"cniVersion", network.version}, {"name", network.name}, {"plugins", network.plugins}});
-  json::object entry{{"kind", "cniCacheV1"}, {"containerId", attachment.sandbox->container_id}, {"config", encode_base64(config)},
-                     {"ifName", kInterface}, {"networkName", network.name}, {"netns", attachment.sandbox->netns}, {"cniArgs", args},
-                     {"capabilityArgs", json::object{{"portMappings", attachment.port_mappings}}}, {"result", result}};
-  if (auto kept = write_file(cache_path(paths, network.name, attachment.sandbox->container_id, kInterface), json::serialize(entry)); !kept)
+  for (auto& [key, value] : cni_args(*attachment.sandbox))
+    args.push_back(json::array{json::string(key), json::string(value)});
+  std::string config = json::serialize(
+      json::object{{"cniVersion", network.version}, {"name", network.name}, {"plugins", network.plugins}});
+  json::object entry{{"kind", "cniCacheV1"},
+                     {"containerId", attachment.sandbox->container_id},
+                     {"config", encode_base64(config)},
+                     {"ifName", kInterface},
+                     {"networkName", network.name},
+                     {"netns", attachment.sandbox->netns},
+                     {"cniArgs", args},
+                     {"capabilityArgs", json::object{{"portMappings", attachment.port_mappings}}},
+                     {"result", result}};
+  if (auto kept = write_file_atomically(cache_path(paths, network.name, attachment.sandbox->container_id, kInterface),
+                                        json::serialize(entry), 0600);
+      !kept)
     log::warn("CNI result cache: {}", kept.error().message);
 }
 
@@ -87,15 +100,16 @@ std::optional<json::value> kept_result(const LabPaths& paths, const CniNetwork& 
   return entry.at("result");
 }
 
-SpawnRequest plugin_request(const LabPaths& paths, const char* verb, const std::string& type, int node_netns, const Sandbox* sandbox,
-                            const char* interface) {
+SpawnRequest plugin_request(const LabPaths& paths, const char* verb, const std::string& type, int node_netns,
+                            const Sandbox* sandbox, const char* interface) {
   SpawnRequest request{.argv = {paths.cni_bin() + "/" + type}, .netns = node_netns};
   request.extra_env = {std::string("CNI_COMMAND=") + verb, "CNI_PATH=" + paths.cni_bin()};
   if (sandbox) {
     std::vector<std::string> pairs;
     for (auto& [key, value] : cni_args(*sandbox)) pairs.push_back(key + "=" + value);
-    request.extra_env.insert(request.extra_env.end(), {"CNI_CONTAINERID=" + sandbox->container_id, "CNI_NETNS=" + sandbox->netns,
-                                                       std::string("CNI_IFNAME=") + interface, "CNI_ARGS=" + join(pairs, ";")});
+    request.extra_env.insert(request.extra_env.end(),
+                             {"CNI_CONTAINERID=" + sandbox->container_id, "CNI_NETNS=" + sandbox->netns,
+                              std::string("CNI_IFNAME=") + interface, "CNI_ARGS=" + join(pairs, ";")});
   }
   return request;
 }
@@ -125,13 +139,15 @@ Result<CniNetwork> parse_network(std::string_view text) try {
     network.plugins = plugins->as_array();
   else
     network.plugins.push_back(document);
-  if (network.name.empty() || network.plugins.empty()) return fail(ErrorKind::kInvalid, "a network needs a name and a plugin");
+  if (network.name.empty() || network.plugins.empty())
+    return fail(ErrorKind::kInvalid, "a network needs a name and a plugin");
   return network;
 } catch (const std::exception& e) {
   return fail(ErrorKind::kInvalid, "network configuration: {}", e.what());
 }
 
-std::string plugin_input(const CniNetwork& network, const json::object& plugin, const CniAttachment& attachment, const json::value* previous_result) {
+std::string plugin_input(const CniNetwork& network, const json::object& plugin, const CniAttachment& attachment,
+                         const json::value* previous_result) {
   json::object config = plugin;
   config["name"] = network.name;
   config["cniVersion"] = network.version;
@@ -142,7 +158,8 @@ std::string plugin_input(const CniNetwork& network, const json::object& plugin, 
       return value && value->is_bool() && value->as_bool();
     };
     if (wants("portMappings") && !attachment.port_mappings.empty()) runtime["portMappings"] = attachment.port_mappings;
-    if (wants("io.kubernetes.cri.pod-annotations") && !attachment.annotations.empty()) runtime["io.kubernetes.cri.pod-annotations"] = attachment.annotations;
+    if (wants("io.kubernetes.cri.pod-annotations") && !attachment.annotations.empty())
+      runtime["io.kubernetes.cri.pod-annotations"] = attachment.annotations;
     if (!runtime.empty()) config["runtimeConfig"] = runtime;
   }
   if (previous_result) config["prevResult"] = *previous_result;
@@ -174,7 +191,8 @@ json::array port_mappings_of(const k8s::Pod& pod) {
   for (const k8s::Container& container : pod.spec.containers)
     for (const k8s::ContainerPort& port : container.ports) {
       if (port.hostPort <= 0) continue;
-      json::object mapping{{"hostPort", port.hostPort}, {"containerPort", port.containerPort},
+      json::object mapping{{"hostPort", port.hostPort},
+                           {"containerPort", port.containerPort},
                            {"protocol", lower(port.protocol.empty() ? "TCP" : port.protocol)}};
       if (!port.hostIP.empty()) mapping["hostIP"] = port.hostIP;
       out.push_back(std::move(mapping));
@@ -210,8 +228,10 @@ struct Chain : std::enable_shared_from_this<Chain> {
     if (step == order.size()) return done(result ? *result : json::value());
     const json::object& plugin = network.plugins[order[step]].as_object();
     std::string type = text_at(plugin, "type");
-    auto request = plugin_request(paths, verb, type, attachment.node_netns, has_sandbox ? &sandbox : nullptr, interface);
-    run_process(io, std::move(request), plugin_input(network, plugin, attachment, result ? &*result : nullptr), kDeadline,
+    auto request =
+        plugin_request(paths, verb, type, attachment.node_netns, has_sandbox ? &sandbox : nullptr, interface);
+    run_process(io, std::move(request), plugin_input(network, plugin, attachment, result ? &*result : nullptr),
+                kDeadline,
                 [self = shared_from_this(), type](Result<ProcessEnd> end) { self->ended(type, std::move(end)); });
   }
   void ended(const std::string& type, Result<ProcessEnd> end) {
@@ -227,7 +247,8 @@ struct Chain : std::enable_shared_from_this<Chain> {
   }
 };
 
-std::shared_ptr<Chain> make_chain(boost::asio::io_context& io, const LabPaths& paths, CniNetwork network, const CniAttachment& attachment, const char* verb) {
+std::shared_ptr<Chain> make_chain(boost::asio::io_context& io, const LabPaths& paths, CniNetwork network,
+                                  const CniAttachment& attachment, const char* verb) {
   auto chain = std::make_shared<Chain>(io, paths);
   chain->network = std::move(network);
   chain->attachment = attachment;
@@ -259,7 +280,9 @@ void Cni::add(const CniAttachment& attachment, std::function<void(Result<std::ve
   };
   auto loopback = make_chain(io_, paths_, *parse_network(kLoopbackNetwork), attachment, "ADD");
   loopback->interface = "lo";
-  loopback->done = [one_ended](Result<json::value> result) { one_ended(result ? Result<void>() : std::unexpected(result.error())); };
+  loopback->done = [one_ended](Result<json::value> result) {
+    one_ended(result ? Result<void>() : std::unexpected(result.error()));
+  };
   auto main = make_chain(io_, paths_, std::move(*network), attachment, "ADD");
   main->done = [this, main_weak = std::weak_ptr(main), both, one_ended](Result<json::value> result) {
     if (!result) return one_ended(std::unexpected(result.error()));

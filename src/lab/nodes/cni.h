@@ -2,7 +2,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
-
 #include <functional>
 #include <string>
 #include <vector>
@@ -10,8 +9,8 @@
 #include "k8s/core.h"
 #include "lab/nodes/sandbox.h"
 
-// Calls the CNI plugins of a node as containerd does (CNI-R3 ... R8, R15): the first configuration of the node's folder, the built-in
-// loopback network beside it, CNI_ARGS and portMappings, results kept in the cache of libcni.
+// Calls the CNI plugins of a node as containerd does (CNI-R3 ... R8, R15): the first configuration of the node's
+// folder, the built-in loopback network beside it, CNI_ARGS and portMappings, results kept in the cache of libcni.
 namespace carrick::lab {
 
 struct CniAttachment {
@@ -25,7 +24,8 @@ class Cni {
  public:
   Cni(boost::asio::io_context& io, LabPaths paths) : io_(io), paths_(std::move(paths)) {}
 
-  // The pod's addresses. Both networks are set up at the same time (CNI-R5). kTransient while the node has no configuration.
+  // The pod's addresses. Both networks are set up at the same time (CNI-R5). kTransient while the node has no
+  // configuration.
   void add(const CniAttachment& attachment, std::function<void(Result<std::vector<std::string>>)> done);
   // A missing configuration, namespace or result is no obstacle.
   void del(const CniAttachment& attachment, std::function<void(Result<void>)> done);

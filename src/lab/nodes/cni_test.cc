@@ -8,7 +8,8 @@ namespace {
 namespace json = boost::json;
 
 TEST(Cni, ChoosesTheHighestVersionThatIsKnown) {
-  auto network = parse_network(R"({"cniVersion":"1.0.0","cniVersions":["0.4.0","1.0.0","1.1.0","1.2.0"],"name":"n","plugins":[{"type":"a"}]})");
+  auto network = parse_network(
+      R"({"cniVersion":"1.0.0","cniVersions":["0.4.0","1.0.0","1.1.0","1.2.0"],"name":"n","plugins":[{"type":"a"}]})");
   ASSERT_TRUE(network) << network.error().message;
   EXPECT_EQ(network->version, "1.1.0");
   EXPECT_EQ(parse_network(R"({"cniVersion":"0.3.1","name":"n","plugins":[{"type":"a"}]})")->version, "0.3.1");
@@ -18,12 +19,14 @@ TEST(Cni, AFileOfOnePluginIsANetworkOfOnePlugin) {
   auto network = parse_network(R"({"cniVersion":"1.0.0","name":"n","type":"a"})");
   ASSERT_TRUE(network);
   EXPECT_EQ(network->plugins.size(), 1u);
-  for (const char* broken : {"", "[]", "{}", R"({"name":"n","plugins":[]})", R"({"plugins":[{"type":"a"}]})", R"({"name":"n","plugins":7})"})
+  for (const char* broken :
+       {"", "[]", "{}", R"({"name":"n","plugins":[]})", R"({"plugins":[{"type":"a"}]})", R"({"name":"n","plugins":7})"})
     EXPECT_FALSE(parse_network(broken)) << broken;
 }
 
 TEST(Cni, CapabilitiesGetTheirArgumentsAndNoOthers) {
-  auto network = parse_network(R"({"cniVersion":"1.1.0","name":"n","plugins":[{"type":"a","capabilities":{"portMappings":true}},{"type":"b"}]})");
+  auto network = parse_network(
+      R"({"cniVersion":"1.1.0","name":"n","plugins":[{"type":"a","capabilities":{"portMappings":true}},{"type":"b"}]})");
   ASSERT_TRUE(network);
   CniAttachment attachment;
   attachment.port_mappings.push_back(json::object{{"hostPort", 80}});
@@ -42,7 +45,8 @@ TEST(Cni, CapabilitiesGetTheirArgumentsAndNoOthers) {
 
 TEST(Cni, AddressesAreThoseOfTheContainersInterface) {
   auto addresses = result_addresses(json::parse(R"({"interfaces":[{"name":"veth1"},{"name":"eth0"}],
-    "ips":[{"address":"10.9.9.9/24","interface":0},{"address":"10.1.1.2/32","interface":1},{"address":"2001:db8:1:1::2/128"}]})"), "eth0");
+    "ips":[{"address":"10.9.9.9/24","interface":0},{"address":"10.1.1.2/32","interface":1},{"address":"2001:db8:1:1::2/128"}]})"),
+                                    "eth0");
   ASSERT_TRUE(addresses) << addresses.error().message;
   EXPECT_EQ(*addresses, (std::vector<std::string>{"10.1.1.2", "2001:db8:1:1::2"}));
   for (const char* broken : {"{}", "7", R"({"ips":[]})", R"({"ips":[{"address":"10.1.1.2/32","interface":3}]})"})
@@ -51,8 +55,11 @@ TEST(Cni, AddressesAreThoseOfTheContainersInterface) {
 
 TEST(Cni, OnlyHostPortsAreMapped) {
   k8s::Pod pod;
-  pod.spec.containers.push_back({.ports = {{.containerPort = 80}, {.protocol = "UDP", .hostIP = "192.0.2.11", .containerPort = 53, .hostPort = 5353}}});
-  EXPECT_EQ(json::serialize(port_mappings_of(pod)), R"([{"hostPort":5353,"containerPort":53,"protocol":"udp","hostIP":"192.0.2.11"}])");
+  pod.spec.containers.push_back(
+      {.ports = {{.containerPort = 80},
+                 {.protocol = "UDP", .hostIP = "192.0.2.11", .containerPort = 53, .hostPort = 5353}}});
+  EXPECT_EQ(json::serialize(port_mappings_of(pod)),
+            R"([{"hostPort":5353,"containerPort":53,"protocol":"udp","hostIP":"192.0.2.11"}])");
 }
 
 TEST(Cni, ContainerIdsAreStableAndWellFormed) {

@@ -7,7 +7,6 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <cerrno>
 #include <cstdlib>
 
@@ -54,7 +53,8 @@ struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
     std::string message;
   };
 
-  Impl(asio::io_context& io_, const LabConfig& config_, const Sandbox& sandbox_, std::shared_ptr<const k8s::Pod> pod_, std::function<void()> changed_)
+  Impl(asio::io_context& io_, const LabConfig& config_, const Sandbox& sandbox_, std::shared_ptr<const k8s::Pod> pod_,
+       std::function<void()> changed_)
       : io(io_), config(config_), sandbox(sandbox_), pod(std::move(pod_)), changed(std::move(changed_)) {}
 
   asio::io_context& io;
@@ -71,8 +71,8 @@ struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
   void again(size_t slot);
 };
 
-Containers::Containers(asio::io_context& io, const LabConfig& config, const Sandbox& sandbox, std::shared_ptr<const k8s::Pod> pod,
-                       std::function<void()> changed)
+Containers::Containers(asio::io_context& io, const LabConfig& config, const Sandbox& sandbox,
+                       std::shared_ptr<const k8s::Pod> pod, std::function<void()> changed)
     : impl_(std::make_shared<Impl>(io, config, sandbox, std::move(pod), std::move(changed))) {
   impl_->cgroup = node_cgroup(config.cgroup_mount, config.name, sandbox.node) + "/" + sandbox.uid;
   for (size_t i = 0; i < impl_->pod->spec.containers.size(); ++i)
@@ -86,7 +86,8 @@ Containers::~Containers() {
     if (process.end) process.end->close();
   }
   // Also processes that an earlier lab-nodes started, and all their children.
-  if (auto removed = remove_cgroup_tree(impl_->cgroup); !removed) log::warn("pod {}: {}", impl_->sandbox.pod.str(), removed.error().message);
+  if (auto removed = remove_cgroup_tree(impl_->cgroup); !removed)
+    log::warn("pod {}: {}", impl_->sandbox.pod.str(), removed.error().message);
   for (auto& process : impl_->processes)
     if (process.pid > 0) ::waitpid(process.pid, nullptr, 0);
 }
@@ -94,7 +95,8 @@ Containers::~Containers() {
 void Containers::start() {
   if (impl_->processes.empty()) return;
   (void)remove_cgroup_tree(impl_->cgroup);
-  if (auto created = create_cgroup(impl_->cgroup); !created) log::warn("pod {}: {}", impl_->sandbox.pod.str(), created.error().message);
+  if (auto created = create_cgroup(impl_->cgroup); !created)
+    log::warn("pod {}: {}", impl_->sandbox.pod.str(), created.error().message);
   for (size_t slot = 0; slot < impl_->processes.size(); ++slot) impl_->start(slot);
 }
 
@@ -122,16 +124,19 @@ void Containers::Impl::start(size_t slot) {
   }
   process.pid = *pid;
   process.message.clear();
-  process.end = std::make_unique<asio::posix::stream_descriptor>(io, static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
-  process.end->async_wait(asio::posix::stream_descriptor::wait_read, [self = shared_from_this(), slot](boost::system::error_code error) {
-    if (!error && !self->closed) self->ended(slot);
-  });
+  process.end =
+      std::make_unique<asio::posix::stream_descriptor>(io, static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
+  process.end->async_wait(asio::posix::stream_descriptor::wait_read,
+                          [self = shared_from_this(), slot](boost::system::error_code error) {
+                            if (!error && !self->closed) self->ended(slot);
+                          });
 }
 
 void Containers::Impl::ended(size_t slot) {
   Process& process = processes[slot];
   int status = 0;
-  while (::waitpid(process.pid, &status, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(process.pid, &status, 0) < 0 && errno == EINTR) {
+  }
   process.pid = 0;
   process.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   process.message = fmt::format("ended with exit code {}", *process.exit_code);

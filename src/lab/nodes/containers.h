@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,18 +12,20 @@
 
 namespace carrick::lab {
 
-// A container whose `command` names a program of this machine runs as that program; every other one is played by the responder.
+// A container whose `command` names a program of this machine runs as that program; every other one is played by the
+// responder.
 bool runs_as_process(const k8s::Container& container);
 
 // The processes of one pod, in its namespaces and a cgroup of its own below the node's. Destroying it kills them.
 class Containers {
  public:
   // `changed` is called (from the io_context) after every start and end.
-  Containers(boost::asio::io_context& io, const LabConfig& config, const Sandbox& sandbox, std::shared_ptr<const k8s::Pod> pod,
-             std::function<void()> changed);
+  Containers(boost::asio::io_context& io, const LabConfig& config, const Sandbox& sandbox,
+             std::shared_ptr<const k8s::Pod> pod, std::function<void()> changed);
   ~Containers();
   void start();
-  // Its process ended at once saying that the program is not there (exit codes 126, 127): the image's, not this machine's.
+  // Its process ended at once saying that the program is not there (exit codes 126, 127): the image's, not this
+  // machine's.
   bool falls_back_to_responder(size_t index) const;
   // Fills the states of the containers that are processes; others are left as they are.
   void describe(std::vector<ContainerState>& states) const;

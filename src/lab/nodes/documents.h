@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/json.hpp>
-
 #include <string>
 #include <vector>
 
@@ -17,7 +16,8 @@ std::string timestamp_now();  // RFC 3339, seconds, UTC
 // A Node as a kubelet and a cloud together would register it: labels, addresses, pod CIDRs.
 boost::json::object node_document(const NodePlan& node, const std::string& now);
 // status of a Node: merge patch.
-boost::json::object node_status_patch(const NodePlan& node, const std::string& not_ready_because, const std::string& now);
+boost::json::object node_status_patch(const NodePlan& node, const std::string& not_ready_because,
+                                      const std::string& now);
 
 struct ContainerState {
   std::string name;
@@ -34,6 +34,7 @@ struct PodState {
   bool ready() const;
 };
 // Merge patch for the status subresource; holds only for the pod with this uid.
-boost::json::object pod_status_patch(const k8s::Pod& pod, const Sandbox* sandbox, const PodState& state, const std::string& now);
+boost::json::object pod_status_patch(const k8s::Pod& pod, const Sandbox* sandbox, const PodState& state,
+                                     const std::string& now);
 
 }  // namespace carrick::lab

@@ -24,7 +24,10 @@ k8s::Pod one_pod() {
 }
 
 TEST(Documents, AReadyPodSaysSoWithItsAddresses) {
-  Sandbox sandbox{.uid = "u1", .container_id = std::string(64, 'a'), .addresses = {"10.1.1.2", "2001:db8::2"}, .started_at = "2026-01-01T00:00:00Z"};
+  Sandbox sandbox{.uid = "u1",
+                  .container_id = std::string(64, 'a'),
+                  .addresses = {"10.1.1.2", "2001:db8::2"},
+                  .started_at = "2026-01-01T00:00:00Z"};
   PodState state{.phase = "Running", .host_addresses = {"192.0.2.11"}, .containers = {{.name = "c", .ready = true}}};
   auto patch = pod_status_patch(one_pod(), &sandbox, state, "now");
   EXPECT_EQ(patch.at("metadata").at("uid"), "u1");
@@ -37,7 +40,9 @@ TEST(Documents, AReadyPodSaysSoWithItsAddresses) {
 
 TEST(Documents, OneContainerThatIsNotReadyIsEnough) {
   Sandbox sandbox{.uid = "u1", .container_id = std::string(64, 'a'), .addresses = {"10.1.1.2"}};
-  PodState state{.phase = "Running", .containers = {{.name = "c", .ready = true}, {.name = "d", .ready = false}}, .message = "probe fails"};
+  PodState state{.phase = "Running",
+                 .containers = {{.name = "c", .ready = true}, {.name = "d", .ready = false}},
+                 .message = "probe fails"};
   auto pod = one_pod();
   pod.spec.containers.push_back({.name = "d"});
   auto patch = pod_status_patch(pod, &sandbox, state, "now");

@@ -9,7 +9,8 @@ std::set<Listener> listeners_of(const k8s::Pod& pod, const k8s::Snapshot& snapsh
   k8s::Snapshot part;
   k8s::NamespacedName key = pod.metadata.key();
   part.pods.emplace(key, std::make_shared<const k8s::Pod>(pod));
-  for (auto it = snapshot.services.lower_bound({key.namespace_, ""}); it != snapshot.services.end() && it->first.namespace_ == key.namespace_; ++it)
+  for (auto it = snapshot.services.lower_bound({key.namespace_, ""});
+       it != snapshot.services.end() && it->first.namespace_ == key.namespace_; ++it)
     part.services.emplace(it->first, it->second);
   std::set<Listener> out;
   const desired::ListenerTable table = desired::compile_listeners(part);

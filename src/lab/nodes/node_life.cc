@@ -20,9 +20,14 @@ constexpr auto kResponderPeriod = std::chrono::milliseconds(300);
 }  // namespace
 
 NodeLife::NodeLife(boost::asio::io_context& io, LabConfig config, watch::Credentials credentials)
-    : io_(io), config_(std::move(config)), paths_{config_.name, ""}, client_(io, std::move(credentials), kApiConnections),
-      watcher_(io, client_, [this](auto snapshot, const k8s::ChangeSet& changes) { on_snapshot(std::move(snapshot), changes); }),
-      cni_(io, paths_), responder_timer_(io) {}
+    : io_(io),
+      config_(std::move(config)),
+      paths_{config_.name, ""},
+      client_(io, std::move(credentials), kApiConnections),
+      watcher_(io, client_,
+               [this](auto snapshot, const k8s::ChangeSet& changes) { on_snapshot(std::move(snapshot), changes); }),
+      cni_(io, paths_),
+      responder_timer_(io) {}
 
 NodeLife::~NodeLife() = default;
 
@@ -49,7 +54,8 @@ Result<void> NodeLife::start() {
 }
 
 void NodeLife::register_node(Node& node) {
-  watch::HttpRequest request{.method = "POST", .target = "/api/v1/nodes", .body = json::serialize(node_document(node.plan, timestamp_now()))};
+  watch::HttpRequest request{
+      .method = "POST", .target = "/api/v1/nodes", .body = json::serialize(node_document(node.plan, timestamp_now()))};
   client_.request(std::move(request), [this, &node](Result<watch::HttpResponse> answer) {
     if (answer || answer.error().kind == ErrorKind::kAlreadyExists) {
       node.registered = true;
@@ -68,14 +74,16 @@ void NodeLife::check_node(Node& node) {
   cni_.status(node.plan.name, node.netns.get(), [this, &node](Result<void> served) {
     node.not_ready_because = served ? "" : served.error().message;
     auto again = [this, &node] {
-      node.timer->expires_after(node.not_ready_because.empty() ? std::chrono::milliseconds(kNodeReadyPeriod) : kNodeNotReadyPeriod);
+      node.timer->expires_after(node.not_ready_because.empty() ? std::chrono::milliseconds(kNodeReadyPeriod)
+                                                               : kNodeNotReadyPeriod);
       node.timer->async_wait([this, &node](boost::system::error_code error) {
         if (!error) check_node(node);
       });
     };
     if (node.published == node.not_ready_because) return again();
     std::string sentence = node.not_ready_because;
-    watch::HttpRequest request{.method = "PATCH", .target = "/api/v1/nodes/" + node.plan.name + "/status",
+    watch::HttpRequest request{.method = "PATCH",
+                               .target = "/api/v1/nodes/" + node.plan.name + "/status",
                                .body = json::serialize(node_status_patch(node.plan, sentence, timestamp_now())),
                                .content_type = "application/merge-patch+json"};
     client_.request(std::move(request), [&node, sentence, again](Result<watch::HttpResponse> answer) {
@@ -99,7 +107,9 @@ void NodeLife::on_snapshot(std::shared_ptr<const k8s::Snapshot> snapshot, const 
   std::set<std::string> namespaces;
   for (const Key& key : changes.services) namespaces.insert(key.namespace_);
   for (auto& [key, managed] : pods_)
-    if (managed->stage == Stage::kRunning && managed->object && (changes.everything || namespaces.contains(key.namespace_))) refresh_listeners(*managed);
+    if (managed->stage == Stage::kRunning && managed->object &&
+        (changes.everything || namespaces.contains(key.namespace_)))
+      refresh_listeners(*managed);
   start_queued();
 }
 
@@ -147,9 +157,12 @@ void NodeLife::reconcile(const Key& key) {
       if (leaves || !same) return forget_pod(key);
       managed.object = pod;
       return;
-    case Stage::kStarting: return;  // looked at again when ADD has answered
-    case Stage::kStopping: return;
-    case Stage::kRunning: break;
+    case Stage::kStarting:
+      return;  // looked at again when ADD has answered
+    case Stage::kStopping:
+      return;
+    case Stage::kRunning:
+      break;
   }
   if (leaves || !same || !managed.sandbox.plumbed) return stop_pod(key);
   bool adopted = !managed.object;
@@ -166,7 +179,8 @@ void NodeLife::check_responder() {
     if (auto connected = ResponderClient::connect(paths_.responder_socket())) {
       responder_.emplace(std::move(*connected));
       // A new responder holds nothing, an old one what it held: telling it everything is right for both.
-      std::set<Listener> web = {{80, net::Protocol::kTcp}, {443, net::Protocol::kTcp}, {8080, net::Protocol::kTcp}, {7, net::Protocol::kUdp}};
+      std::set<Listener> web = {
+          {80, net::Protocol::kTcp}, {443, net::Protocol::kTcp}, {8080, net::Protocol::kTcp}, {7, net::Protocol::kUdp}};
       (void)responder_->set({"outside", "outside", "web", "outside", paths_.outside_netns(), web});
       for (auto& [key, managed] : pods_)
         if (managed->stage == Stage::kRunning && managed->object) send_listeners(*managed);
@@ -180,15 +194,16 @@ void NodeLife::check_responder() {
 
 bool NodeLife::send_listeners(Managed& managed) {
   if (!responder_) return false;
-  auto errors = responder_->set({managed.sandbox.uid, managed.sandbox.pod.namespace_, managed.sandbox.pod.name, managed.sandbox.node,
-                                 managed.sandbox.netns, managed.listeners});
+  auto errors = responder_->set({managed.sandbox.uid, managed.sandbox.pod.namespace_, managed.sandbox.pod.name,
+                                 managed.sandbox.node, managed.sandbox.netns, managed.listeners});
   if (!errors) {
     log::warn("{}", errors.error().message);
     responder_.reset();
     return false;
   }
   managed.listener_errors.clear();
-  for (const std::string& sentence : *errors) managed.listener_errors += (managed.listener_errors.empty() ? "" : "; ") + sentence;
+  for (const std::string& sentence : *errors)
+    managed.listener_errors += (managed.listener_errors.empty() ? "" : "; ") + sentence;
   return true;
 }
 

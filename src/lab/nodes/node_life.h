@@ -2,7 +2,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <deque>
 #include <map>
 #include <memory>
@@ -20,9 +19,9 @@
 
 namespace carrick::lab {
 
-// The kubelets of all nodes of a lab, on one strand. For each pod bound to a node: sandbox, CNI ADD, listening sockets or
-// processes, readiness, status; for each pod that goes: DEL, then the final delete. Every step looks at the newest snapshot, so
-// an event that is missed or comes twice changes nothing.
+// The kubelets of all nodes of a lab, on one strand. For each pod bound to a node: sandbox, CNI ADD, listening sockets
+// or processes, readiness, status; for each pod that goes: DEL, then the final delete. Every step looks at the newest
+// snapshot, so an event that is missed or comes twice changes nothing.
 class NodeLife {
  public:
   NodeLife(boost::asio::io_context& io, LabConfig config, watch::Credentials credentials);

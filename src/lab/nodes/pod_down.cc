@@ -34,7 +34,8 @@ void NodeLife::release_sandbox(const Key& key, const std::string& uid) {
     if (deleted && !pod->sandbox.host_network) deleted = kernel::delete_netns(pod->sandbox.netns);
     if (deleted) return forget_pod(key);
     log::warn("pod {}: {}", key.str(), deleted.error().message);
-    auto pause = std::min<std::chrono::steady_clock::duration>(kRetry * (1 << std::min(pod->failures++, 6)), kLongestRetry);
+    auto pause =
+        std::min<std::chrono::steady_clock::duration>(kRetry * (1 << std::min(pod->failures++, 6)), kLongestRetry);
     pod->retry = std::make_unique<boost::asio::steady_timer>(io_, pause);
     pod->retry->async_wait([this, key, uid](boost::system::error_code error) {
       if (!error) release_sandbox(key, uid);
@@ -46,16 +47,18 @@ void NodeLife::release_sandbox(const Key& key, const std::string& uid) {
     cni_.del(attachment_of(*managed), ended);
 }
 
-// Nothing of it is left on the node. A pod that goes is deleted from the API now; one that failed to start, or whose name a new
-// pod has taken, begins again.
+// Nothing of it is left on the node. A pod that goes is deleted from the API now; one that failed to start, or whose
+// name a new pod has taken, begins again.
 void NodeLife::forget_pod(const Key& key) {
   auto node = pods_.extract(key);
   if (node.empty()) return;
   std::unique_ptr<Managed> old = std::move(node.mapped());
-  if (auto removed = remove_tree(paths_.pod(key.namespace_, key.name)); !removed) log::warn("pod {}: {}", key.str(), removed.error().message);
+  if (auto removed = remove_tree(paths_.pod(key.namespace_, key.name)); !removed)
+    log::warn("pod {}: {}", key.str(), removed.error().message);
   auto pod = wanted(key);
   if (pod && pod->metadata.uid == old->sandbox.uid && !pod->metadata.deletionTimestamp && old->failures > 0) {
-    auto pause = std::min<std::chrono::steady_clock::duration>(kRetry * (1 << std::min(old->failures, 6)), kLongestRetry);
+    auto pause =
+        std::min<std::chrono::steady_clock::duration>(kRetry * (1 << std::min(old->failures, 6)), kLongestRetry);
     auto timer = std::make_shared<boost::asio::steady_timer>(io_, pause);
     timer->async_wait([this, key, timer, failures = old->failures](boost::system::error_code error) {
       if (error || pods_.contains(key)) return;
@@ -71,9 +74,12 @@ void NodeLife::forget_pod(const Key& key) {
 
 void NodeLife::delete_object(const k8s::Pod& pod) {
   Key key = pod.metadata.key();
-  boost::json::object options{{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"gracePeriodSeconds", 0},
+  boost::json::object options{{"apiVersion", "v1"},
+                              {"kind", "DeleteOptions"},
+                              {"gracePeriodSeconds", 0},
                               {"preconditions", boost::json::object{{"uid", pod.metadata.uid}}}};
-  watch::HttpRequest request{.method = "DELETE", .target = fmt::format("/api/v1/namespaces/{}/pods/{}", key.namespace_, key.name),
+  watch::HttpRequest request{.method = "DELETE",
+                             .target = fmt::format("/api/v1/namespaces/{}/pods/{}", key.namespace_, key.name),
                              .body = boost::json::serialize(options)};
   client_.request(std::move(request), [this, key](Result<watch::HttpResponse> answer) {
     if (answer || answer.error().kind == ErrorKind::kNotFound || answer.error().kind == ErrorKind::kConflict) return;

@@ -15,7 +15,8 @@ std::string hosts_text(const Sandbox& sandbox, const k8s::Pod& pod) {
   for (const std::string& address : sandbox.addresses) {
     text += address + "\t";
     if (!pod.spec.subdomain.empty())
-      text += fmt::format("{}.{}.{}.svc.{}\t", sandbox.hostname, pod.spec.subdomain, sandbox.pod.namespace_, kClusterDomain);
+      text += fmt::format("{}.{}.{}.svc.{}\t", sandbox.hostname, pod.spec.subdomain, sandbox.pod.namespace_,
+                          kClusterDomain);
     text += sandbox.hostname + "\n";
   }
   return text;
@@ -40,13 +41,13 @@ dns::ResolvConf node_resolv_conf(const LabConfig& config) {
 
 }  // namespace
 
-Result<void> write_pod_files(const LabPaths& paths, const LabConfig& config, const Sandbox& sandbox, const k8s::Pod& pod,
-                             const std::vector<net::IpAddress>& cluster_dns) {
+Result<void> write_pod_files(const LabPaths& paths, const LabConfig& config, const Sandbox& sandbox,
+                             const k8s::Pod& pod, const std::vector<net::IpAddress>& cluster_dns) {
   std::string folder = paths.pod(sandbox.pod.namespace_, sandbox.pod.name);
-  TRY_VOID(write_file(folder + "/hosts", hosts_text(sandbox, pod), 0644));
+  TRY_VOID(write_file_atomically(folder + "/hosts", hosts_text(sandbox, pod), 0644));
   auto made = TRY(dns::pod_resolv_conf(dns_of(pod), cluster_dns, kClusterDomain, node_resolv_conf(config)));
   for (const std::string& warning : made.warnings) log::warn("pod {}: {}", sandbox.pod.str(), warning);
-  return write_file(folder + "/resolv.conf", made.conf.str(), 0644);
+  return write_file_atomically(folder + "/resolv.conf", made.conf.str(), 0644);
 }
 
 }  // namespace carrick::lab

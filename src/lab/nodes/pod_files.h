@@ -7,7 +7,7 @@
 namespace carrick::lab {
 
 // resolv.conf and hosts of a pod, in its folder. `cluster_dns`: ClusterIPs of kube-system/kube-dns.
-Result<void> write_pod_files(const LabPaths& paths, const LabConfig& config, const Sandbox& sandbox, const k8s::Pod& pod,
-                             const std::vector<net::IpAddress>& cluster_dns);
+Result<void> write_pod_files(const LabPaths& paths, const LabConfig& config, const Sandbox& sandbox,
+                             const k8s::Pod& pod, const std::vector<net::IpAddress>& cluster_dns);
 
 }  // namespace carrick::lab

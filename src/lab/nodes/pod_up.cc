@@ -1,6 +1,5 @@
-#include <boost/asio/post.hpp>
-
 #include <algorithm>
+#include <boost/asio/post.hpp>
 
 #include "base/log.h"
 #include "kernel/netns.h"
@@ -45,7 +44,9 @@ void NodeLife::start_pod(const Key& key) {
   managed.stage = Stage::kStarting;
   ++starting_;
   std::string uid = managed.sandbox.uid;
-  auto answer = [this, key, uid](Result<std::vector<std::string>> addresses) { sandbox_added(key, uid, std::move(addresses)); };
+  auto answer = [this, key, uid](Result<std::vector<std::string>> addresses) {
+    sandbox_added(key, uid, std::move(addresses));
+  };
   if (auto made = make_sandbox(managed); !made) {
     boost::asio::post(io_, [answer, error = made.error()] { answer(std::unexpected(error)); });
     return;
@@ -61,7 +62,7 @@ Result<void> NodeLife::make_sandbox(Managed& managed) {
   const k8s::Pod& pod = *managed.object;
   Sandbox& s = managed.sandbox;
   std::string folder = paths_.pod(s.pod.namespace_, s.pod.name);
-  TRY_VOID(make_dirs(folder));
+  TRY_VOID(make_directories(folder, 0755));
   s.node = pod.spec.nodeName;
   s.host_network = pod.spec.hostNetwork;
   s.container_id = container_id_of(s.uid);
@@ -99,7 +100,8 @@ void NodeLife::sandbox_added(const Key& key, const std::string& uid, Result<std:
     for (const auto& address : nodes_.at(s.node)->plan.addresses) s.addresses.push_back(address.str());
   // The cluster's primary family first (NET-9).
   bool v4_first = config_.has_v4();
-  std::ranges::sort(s.addresses, {}, [&](const std::string& a) { return (a.find(':') == std::string::npos) != v4_first; });
+  std::ranges::sort(s.addresses, {},
+                    [&](const std::string& a) { return (a.find(':') == std::string::npos) != v4_first; });
   s.plumbed = true;
   if (auto saved = save_sandbox(paths_, s); !saved) log::warn("pod {}: {}", key.str(), saved.error().message);
   managed->object = nullptr;
@@ -112,11 +114,15 @@ void NodeLife::run_pod(const Key& key) {
   const k8s::Pod& pod = *managed.object;
   managed.failures = 0;
   managed.state = {.phase = "Running"};
-  for (const auto& address : nodes_.at(managed.sandbox.node)->plan.addresses) managed.state.host_addresses.push_back(address.str());
-  for (const k8s::Container& container : pod.spec.containers) managed.state.containers.push_back({.name = container.name});
-  if (auto written = write_pod_files(paths_, config_, managed.sandbox, pod, cluster_dns()); !written) log::warn("pod {}: {}", key.str(), written.error().message);
-  managed.containers = std::make_unique<Containers>(io_, config_, managed.sandbox, managed.object,
-                                                    [this, key, uid = managed.sandbox.uid] { containers_changed(key, uid); });
+  for (const auto& address : nodes_.at(managed.sandbox.node)->plan.addresses)
+    managed.state.host_addresses.push_back(address.str());
+  for (const k8s::Container& container : pod.spec.containers)
+    managed.state.containers.push_back({.name = container.name});
+  if (auto written = write_pod_files(paths_, config_, managed.sandbox, pod, cluster_dns()); !written)
+    log::warn("pod {}: {}", key.str(), written.error().message);
+  managed.containers =
+      std::make_unique<Containers>(io_, config_, managed.sandbox, managed.object,
+                                   [this, key, uid = managed.sandbox.uid] { containers_changed(key, uid); });
   managed.containers->start();
   managed.listeners = {};
   managed.published.clear();
@@ -203,7 +209,8 @@ void NodeLife::containers_changed(const Key& key, const std::string& uid) {
   if (all_ended) managed->state.phase = failed ? "Failed" : "Succeeded";
   managed->state.message.clear();
   for (const ContainerState& state : states)
-    if (!state.running && !state.exit_code) managed->state.message = fmt::format("container {}: {}", state.name, state.message);
+    if (!state.running && !state.exit_code)
+      managed->state.message = fmt::format("container {}: {}", state.name, state.message);
   refresh_listeners(*managed);
   publish(key);
 }
@@ -213,19 +220,25 @@ void NodeLife::publish(const Key& key) {
   Managed& managed = *pods_.at(key);
   if (managed.publishing || !managed.object) return;
   if (managed.state.host_addresses.empty() && nodes_.contains(managed.object->spec.nodeName))
-    for (const auto& address : nodes_.at(managed.object->spec.nodeName)->plan.addresses) managed.state.host_addresses.push_back(address.str());
-  json::object patch = pod_status_patch(*managed.object, managed.sandbox.plumbed ? &managed.sandbox : nullptr, managed.state, timestamp_now());
+    for (const auto& address : nodes_.at(managed.object->spec.nodeName)->plan.addresses)
+      managed.state.host_addresses.push_back(address.str());
+  json::object patch = pod_status_patch(*managed.object, managed.sandbox.plumbed ? &managed.sandbox : nullptr,
+                                        managed.state, timestamp_now());
   std::string body = json::serialize(patch);
   // Times of conditions alone are no news.
-  std::string meaning = fmt::format("{}|{}|{}|{}", managed.state.phase, managed.state.message, managed.sandbox.plumbed, fmt::join(managed.sandbox.addresses, ","));
-  for (const ContainerState& c : managed.state.containers) meaning += fmt::format("|{}{}{}{}", c.ready, c.running, c.restarts, c.exit_code.value_or(-1));
+  std::string meaning = fmt::format("{}|{}|{}|{}", managed.state.phase, managed.state.message, managed.sandbox.plumbed,
+                                    fmt::join(managed.sandbox.addresses, ","));
+  for (const ContainerState& c : managed.state.containers)
+    meaning += fmt::format("|{}{}{}{}", c.ready, c.running, c.restarts, c.exit_code.value_or(-1));
   for (const k8s::Condition& condition : managed.object->status.conditions)
     if (!managed.object->spec.readinessGates.empty()) meaning += condition.type + condition.status;
   if (meaning == managed.published) return;
   managed.publishing = true;
   std::string uid = managed.sandbox.uid;
-  watch::HttpRequest request{.method = "PATCH", .target = fmt::format("/api/v1/namespaces/{}/pods/{}/status", key.namespace_, key.name),
-                             .body = std::move(body), .content_type = "application/merge-patch+json"};
+  watch::HttpRequest request{.method = "PATCH",
+                             .target = fmt::format("/api/v1/namespaces/{}/pods/{}/status", key.namespace_, key.name),
+                             .body = std::move(body),
+                             .content_type = "application/merge-patch+json"};
   client_.request(std::move(request), [this, key, uid, meaning](Result<watch::HttpResponse> answer) {
     Managed* pod = find(key, uid);
     if (!pod) return;

@@ -9,7 +9,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/write.hpp>
-
 #include <cerrno>
 #include <memory>
 
@@ -44,7 +43,8 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
     });
   }
   void ask() {
-    request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: carrick-lab-probe\r\nConnection: close\r\n\r\n", target.path, target.host_header);
+    request = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: carrick-lab-probe\r\nConnection: close\r\n\r\n",
+                          target.path, target.host_header);
     asio::async_write(socket, asio::buffer(request), [self = shared_from_this()](error_code error, size_t) {
       if (error) return self->finish(error.message());
       asio::async_read_until(self->socket, self->answer, '\n', [self](error_code read_error, size_t) {
@@ -76,7 +76,8 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
 
 }  // namespace
 
-Result<std::optional<ProbeTarget>> probe_target(const k8s::Probe& probe, const k8s::Container& container, const std::string& pod_address) {
+Result<std::optional<ProbeTarget>> probe_target(const k8s::Probe& probe, const k8s::Container& container,
+                                                const std::string& pod_address) {
   ProbeTarget target{.address = pod_address, .timeout_seconds = std::max(1, probe.timeoutSeconds)};
   if (probe.httpGet) {
     target.port = static_cast<uint16_t>(TRY(port_number(probe.httpGet->port, container)));

@@ -6,10 +6,9 @@
 #include <unistd.h>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-
 #include <cerrno>
 
 namespace carrick::lab {
@@ -23,18 +22,20 @@ struct Running : std::enable_shared_from_this<Running> {
   Running(asio::io_context& io, int output_fd) : output(io, output_fd), timer(io) {}
 
   void read() {
-    output.async_read_some(asio::buffer(buffer), [self = shared_from_this()](boost::system::error_code error, size_t n) {
-      self->text.append(self->buffer, n);
-      if (!error && self->text.size() < kMaxOutput) return self->read();
-      self->finish();
-    });
+    output.async_read_some(asio::buffer(buffer),
+                           [self = shared_from_this()](boost::system::error_code error, size_t n) {
+                             self->text.append(self->buffer, n);
+                             if (!error && self->text.size() < kMaxOutput) return self->read();
+                             self->finish();
+                           });
   }
   void finish() {
     timer.cancel();
     if (text.size() >= kMaxOutput) ::kill(pid, SIGKILL);
     // Its standard output is closed: it is ending, or (killed at the deadline) has ended.
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     pid = 0;
     if (late) return done(fail(ErrorKind::kTransient, "{}: no answer within its time", name));
     done(ProcessEnd{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), std::move(text)});
@@ -51,17 +52,16 @@ struct Running : std::enable_shared_from_this<Running> {
 
 }  // namespace
 
-void run_process(asio::io_context& io, SpawnRequest request, const std::string& input, std::chrono::milliseconds deadline,
-                 std::function<void(Result<ProcessEnd>)> done) {
-  auto give_up = [&](std::unexpected<Error> error) {
-    asio::post(io, [done, error] { done(error); });
-  };
+void run_process(asio::io_context& io, SpawnRequest request, const std::string& input,
+                 std::chrono::milliseconds deadline, std::function<void(Result<ProcessEnd>)> done) {
+  auto give_up = [&](std::unexpected<Error> error) { asio::post(io, [done, error] { done(error); }); };
   int in[2], out[2];
   if (::pipe2(in, O_CLOEXEC) != 0) return give_up(fail_errno(errno, "pipe"));
   Fd in_read(in[0]), in_write(in[1]);
   if (::pipe2(out, O_CLOEXEC) != 0) return give_up(fail_errno(errno, "pipe"));
   Fd out_read(out[0]), out_write(out[1]);
-  if (::write(in_write.get(), input.data(), input.size()) != static_cast<ssize_t>(input.size())) return give_up(fail_errno(errno, "pipe"));
+  if (::write(in_write.get(), input.data(), input.size()) != static_cast<ssize_t>(input.size()))
+    return give_up(fail_errno(errno, "pipe"));
   request.fds.emplace_back(in_read.get(), 0);
   request.fds.emplace_back(out_write.get(), 1);
   auto pid = spawn(request);

@@ -18,10 +18,19 @@ std::string container_id_of(const std::string& pod_uid) {
 
 Result<void> save_sandbox(const LabPaths& paths, const Sandbox& s) {
   json::array addresses(s.addresses.begin(), s.addresses.end());
-  json::object document{{"namespace", s.pod.namespace_}, {"name", s.pod.name}, {"uid", s.uid}, {"node", s.node},
-                        {"container_id", s.container_id}, {"netns", s.netns}, {"hostname", s.hostname},
-                        {"host_network", s.host_network}, {"plumbed", s.plumbed}, {"addresses", addresses}, {"started_at", s.started_at}};
-  return write_file(paths.pod(s.pod.namespace_, s.pod.name) + "/sandbox.json", json::serialize(document));
+  json::object document{{"namespace", s.pod.namespace_},
+                        {"name", s.pod.name},
+                        {"uid", s.uid},
+                        {"node", s.node},
+                        {"container_id", s.container_id},
+                        {"netns", s.netns},
+                        {"hostname", s.hostname},
+                        {"host_network", s.host_network},
+                        {"plumbed", s.plumbed},
+                        {"addresses", addresses},
+                        {"started_at", s.started_at}};
+  return write_file_atomically(paths.pod(s.pod.namespace_, s.pod.name) + "/sandbox.json", json::serialize(document),
+                               0600);
 }
 
 Result<Sandbox> load_sandbox(const std::string& folder) {
@@ -29,10 +38,18 @@ Result<Sandbox> load_sandbox(const std::string& folder) {
   try {
     json::value document = json::parse(text);
     auto word = [&](const char* key) { return std::string(document.at(key).as_string()); };
-    Sandbox s{.pod = {word("namespace"), word("name")}, .uid = word("uid"), .node = word("node"), .container_id = word("container_id"),
-              .netns = word("netns"), .hostname = word("hostname"), .host_network = document.at("host_network").as_bool(),
-              .plumbed = document.at("plumbed").as_bool(), .started_at = word("started_at"), .folder = folder};
-    for (const json::value& address : document.at("addresses").as_array()) s.addresses.emplace_back(address.as_string());
+    Sandbox s{.pod = {word("namespace"), word("name")},
+              .uid = word("uid"),
+              .node = word("node"),
+              .container_id = word("container_id"),
+              .netns = word("netns"),
+              .hostname = word("hostname"),
+              .host_network = document.at("host_network").as_bool(),
+              .plumbed = document.at("plumbed").as_bool(),
+              .started_at = word("started_at"),
+              .folder = folder};
+    for (const json::value& address : document.at("addresses").as_array())
+      s.addresses.emplace_back(address.as_string());
     return s;
   } catch (const std::exception& e) {
     return fail(ErrorKind::kInternal, "{}/sandbox.json: {}", folder, e.what());

@@ -11,8 +11,9 @@
 
 namespace carrick::lab {
 
-// The network side of one pod on its node, as containerd's pod sandbox. Its folder paths.pod(...) holds `sandbox.json`, the bind
-// mount `netns`, and what its processes see as resolv.conf and hosts: enough for a new lab-nodes to go on, and for `lab exec` and `probe`.
+// The network side of one pod on its node, as containerd's pod sandbox. Its folder paths.pod(...) holds `sandbox.json`,
+// the bind mount `netns`, and what its processes see as resolv.conf and hosts: enough for a new lab-nodes to go on, and
+// for `lab exec` and `probe`.
 struct Sandbox {
   k8s::NamespacedName pod;
   std::string uid, node;
@@ -20,10 +21,10 @@ struct Sandbox {
   std::string netns;         // path inside the lab
   std::string hostname;
   bool host_network = false;
-  bool plumbed = false;      // ADD has succeeded; false after a kill in between: then DEL comes first
+  bool plumbed = false;                // ADD has succeeded; false after a kill in between: then DEL comes first
   std::vector<std::string> addresses;  // status.podIPs
   std::string started_at;
-  std::string folder;        // where it was loaded from; not stored
+  std::string folder;  // where it was loaded from; not stored
 };
 
 std::string container_id_of(const std::string& pod_uid);

@@ -22,7 +22,8 @@ constexpr int kCannotEnter = 125, kNoProgram = 127;
 
 Result<void> bind_over(const std::string& source, const char* target) {
   if (::access(source.c_str(), R_OK) != 0 || ::access(target, F_OK) != 0) return {};  // nothing to show, or nowhere
-  if (::mount(source.c_str(), target, nullptr, MS_BIND, nullptr) != 0) return fail_errno(errno, fmt::format("show {} as {}", source, target));
+  if (::mount(source.c_str(), target, nullptr, MS_BIND, nullptr) != 0)
+    return fail_errno(errno, fmt::format("show {} as {}", source, target));
   return {};
 }
 
@@ -34,7 +35,8 @@ Result<Fd> open_namespace(pid_t pid, const char* kind) {
 }
 
 Result<void> join(const Fd& namespace_fd, int kind, const char* name) {
-  if (::setns(namespace_fd.get(), kind) != 0) return fail_errno(errno, fmt::format("enter the lab's {} namespace", name));
+  if (::setns(namespace_fd.get(), kind) != 0)
+    return fail_errno(errno, fmt::format("enter the lab's {} namespace", name));
   return {};
 }
 
@@ -63,11 +65,14 @@ Result<void> enter_pod(const Sandbox& sandbox, int netns) {
   return {};
 }
 
-Result<int> exec_in_pod(const RunningLab& lab, const std::string& namespace_, const std::string& pod, const std::vector<std::string>& command) {
+Result<int> exec_in_pod(const RunningLab& lab, const std::string& namespace_, const std::string& pod,
+                        const std::vector<std::string>& command) {
   auto sandbox = load_sandbox(lab.paths.pod(namespace_, pod));
-  if (!sandbox) return fail(ErrorKind::kNotFound, "lab \"{}\" runs no pod {}/{}", lab.record.config.name, namespace_, pod);
+  if (!sandbox)
+    return fail(ErrorKind::kNotFound, "lab \"{}\" runs no pod {}/{}", lab.record.config.name, namespace_, pod);
   pid_t init = lab.record.pid;
-  Fd mounts = TRY(open_namespace(init, "mnt")), pids = TRY(open_namespace(init, "pid")), ipc = TRY(open_namespace(init, "ipc"));
+  Fd mounts = TRY(open_namespace(init, "mnt")), pids = TRY(open_namespace(init, "pid")),
+     ipc = TRY(open_namespace(init, "ipc"));
   Fd netns = TRY(kernel::open_netns(lab.paths.prefix + sandbox->netns));
   sandbox->folder = LabPaths{lab.record.config.name, ""}.pod(namespace_, pod);  // as seen inside
   // The lab may have died and its number been given away since: then nothing above is to be trusted.
@@ -94,11 +99,13 @@ Result<int> exec_in_pod(const RunningLab& lab, const std::string& namespace_, co
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGQUIT, SIG_IGN);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int run_container(const LabConfig& config, const std::string& pod, const std::string& workdir, const std::vector<std::string>& command) {
+int run_container(const LabConfig& config, const std::string& pod, const std::string& workdir,
+                  const std::vector<std::string>& command) {
   auto entered = [&]() -> Result<void> {
     size_t slash = pod.find('/');
     if (slash == std::string::npos) return fail(ErrorKind::kInvalid, "--pod {}: not NAMESPACE/NAME", pod);
@@ -111,7 +118,8 @@ int run_container(const LabConfig& config, const std::string& pod, const std::st
     std::fprintf(stderr, "%s\n", entered.error().message.c_str());
     return kCannotEnter;
   }
-  if (!workdir.empty() && ::chdir(workdir.c_str()) != 0) std::fprintf(stderr, "%s: %s\n", workdir.c_str(), std::strerror(errno));
+  if (!workdir.empty() && ::chdir(workdir.c_str()) != 0)
+    std::fprintf(stderr, "%s: %s\n", workdir.c_str(), std::strerror(errno));
   return become(command);
 }
 

@@ -30,16 +30,25 @@ struct Flight {
 // What an errno of a failed connection means for whoever tried it.
 Verdict verdict_of(int error) {
   switch (error) {
-    case ECONNREFUSED: case ECONNRESET: case EPERM: return Verdict::kRefuse;  // EPERM: a socket program said no
-    default: return Verdict::kDeny;
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EPERM:
+      return Verdict::kRefuse;  // EPERM: a socket program said no
+    default:
+      return Verdict::kDeny;
   }
 }
 
 class Engine {
  public:
-  Engine(std::span<const std::string> namespaces, std::span<const ProbeTask> tasks, std::span<const uint32_t> order, const ProbeLimits& limits,
-         std::span<ProbeOutcome> outcomes)
-      : namespaces_(namespaces), tasks_(tasks), order_(order), limits_(limits), outcomes_(outcomes), flights_(limits.in_flight) {
+  Engine(std::span<const std::string> namespaces, std::span<const ProbeTask> tasks, std::span<const uint32_t> order,
+         const ProbeLimits& limits, std::span<ProbeOutcome> outcomes)
+      : namespaces_(namespaces),
+        tasks_(tasks),
+        order_(order),
+        limits_(limits),
+        outcomes_(outcomes),
+        flights_(limits.in_flight) {
     for (size_t i = flights_.size(); i-- > 0;) free_.push_back(static_cast<uint32_t>(i));
   }
 
@@ -49,7 +58,8 @@ class Engine {
     epoll_event events[512];
     while (next_ < order_.size() || free_.size() < flights_.size()) {
       // A few at a time, so that answers are taken while more questions are put.
-      for (int batch = 0; batch < 64 && next_ < order_.size() && !free_.empty(); ++batch) TRY_VOID(launch(order_[next_++]));
+      for (int batch = 0; batch < 64 && next_ < order_.size() && !free_.empty(); ++batch)
+        TRY_VOID(launch(order_[next_++]));
       bool may_launch = next_ < order_.size() && !free_.empty();
       int n = ::epoll_wait(epoll_.get(), events, std::size(events), may_launch ? 0 : wait_ms());
       if (n < 0 && errno != EINTR) return fail_errno(errno, "epoll_wait");
@@ -74,7 +84,8 @@ class Engine {
     bool v4 = task.address.is_v4(), tcp = task.protocol == net::Protocol::kTcp;
     uint32_t slot = free_.back();
     Flight& flight = flights_[slot];
-    flight.fd = Fd(::socket(v4 ? AF_INET : AF_INET6, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    flight.fd =
+        Fd(::socket(v4 ? AF_INET : AF_INET6, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!flight.fd) return fail_errno(errno, "socket");
     free_.pop_back();
     flight.task = index;
@@ -144,7 +155,8 @@ class Engine {
       deadlines_.pop_front();
       if (Flight* flight = find(late))
         // Connected, but nobody said a word: the handshake is what the network was asked for.
-        finish(static_cast<uint32_t>(late & 0xffffffff), flight->asked && is_tcp(*flight) ? Verdict::kAllow : Verdict::kDeny, 0);
+        finish(static_cast<uint32_t>(late & 0xffffffff),
+               flight->asked && is_tcp(*flight) ? Verdict::kAllow : Verdict::kDeny, 0);
     }
   }
   bool is_tcp(const Flight& flight) const { return tasks_[flight.task].protocol == net::Protocol::kTcp; }
@@ -172,16 +184,20 @@ class Engine {
 
 std::string_view verdict_word(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kAllow: return "allow";
-    case Verdict::kDeny: return "deny";
-    case Verdict::kRefuse: return "refuse";
-    case Verdict::kUnknown: break;
+    case Verdict::kAllow:
+      return "allow";
+    case Verdict::kDeny:
+      return "deny";
+    case Verdict::kRefuse:
+      return "refuse";
+    case Verdict::kUnknown:
+      break;
   }
   return "unknown";
 }
 
-Result<void> run_probes(std::span<const std::string> namespaces, std::span<const ProbeTask> tasks, std::span<const uint32_t> order,
-                        const ProbeLimits& limits, std::span<ProbeOutcome> outcomes) {
+Result<void> run_probes(std::span<const std::string> namespaces, std::span<const ProbeTask> tasks,
+                        std::span<const uint32_t> order, const ProbeLimits& limits, std::span<ProbeOutcome> outcomes) {
   return Engine(namespaces, tasks, order, limits, outcomes).run();
 }
 

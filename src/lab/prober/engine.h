@@ -36,9 +36,10 @@ struct ProbeLimits {
   size_t in_flight = 512;
 };
 
-// Tries tasks[i] for each i of `order` (best grouped by source: changing it costs two system calls) and stores outcomes[i]. `namespaces`:
-// paths, by source index. The calling thread ends in some pod's network namespace: call it in a process of its own.
-Result<void> run_probes(std::span<const std::string> namespaces, std::span<const ProbeTask> tasks, std::span<const uint32_t> order,
-                        const ProbeLimits& limits, std::span<ProbeOutcome> outcomes);
+// Tries tasks[i] for each i of `order` (best grouped by source: changing it costs two system calls) and stores
+// outcomes[i]. `namespaces`: paths, by source index. The calling thread ends in some pod's network namespace: call it
+// in a process of its own.
+Result<void> run_probes(std::span<const std::string> namespaces, std::span<const ProbeTask> tasks,
+                        std::span<const uint32_t> order, const ProbeLimits& limits, std::span<ProbeOutcome> outcomes);
 
 }  // namespace carrick::lab

@@ -13,7 +13,8 @@
 namespace carrick::lab {
 namespace {
 
-Result<void> resolve_for(const ProbeSource& source, const explain::Matrix& matrix, std::chrono::milliseconds timeout, std::span<NameAnswer> answers) {
+Result<void> resolve_for(const ProbeSource& source, const explain::Matrix& matrix, std::chrono::milliseconds timeout,
+                         std::span<NameAnswer> answers) {
   Fd netns = TRY(kernel::open_netns(source.netns));
   if (::setns(netns.get(), CLONE_NEWNET) != 0) return fail_errno(errno, source.netns);
   std::string text = TRY(read_file(source.resolv_conf));
@@ -21,7 +22,8 @@ Result<void> resolve_for(const ProbeSource& source, const explain::Matrix& matri
   for (size_t i = 0; i < matrix.targets.size(); ++i) {
     auto started = std::chrono::steady_clock::now();
     auto found = dns::lookup(conf, matrix.targets[i].dns_name + ".", timeout);
-    auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started).count();
+    auto took =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started).count();
     answers[i].latency_us = static_cast<uint32_t>(took);
     if (!found) return {};
     answers[i].answered = true;
@@ -35,8 +37,8 @@ Result<void> resolve_for(const ProbeSource& source, const explain::Matrix& matri
 
 }  // namespace
 
-Result<NameAnswers> resolve_names(const RunningLab& lab, const std::vector<ProbeSource>& sources, const explain::Matrix& matrix,
-                                  std::chrono::milliseconds timeout) {
+Result<NameAnswers> resolve_names(const RunningLab& lab, const std::vector<ProbeSource>& sources,
+                                  const explain::Matrix& matrix, std::chrono::milliseconds timeout) {
   size_t targets = matrix.targets.size();
   auto shared = TRY(SharedArray<NameAnswer>::make(sources.size() * targets));
   std::map<std::string, std::vector<size_t>> by_node;

@@ -22,9 +22,9 @@ struct NameAnswers {
   const NameAnswer& of(uint32_t source, uint32_t target) const { return answers[source * targets + target]; }
 };
 
-// Every source asks for every target, with its own resolv.conf, from its node's cgroup. A source that got no answer to its first name
-// is taken to get none to the others.
-Result<NameAnswers> resolve_names(const RunningLab& lab, const std::vector<ProbeSource>& sources, const explain::Matrix& matrix,
-                                  std::chrono::milliseconds timeout);
+// Every source asks for every target, with its own resolv.conf, from its node's cgroup. A source that got no answer to
+// its first name is taken to get none to the others.
+Result<NameAnswers> resolve_names(const RunningLab& lab, const std::vector<ProbeSource>& sources,
+                                  const explain::Matrix& matrix, std::chrono::milliseconds timeout);
 
 }  // namespace carrick::lab

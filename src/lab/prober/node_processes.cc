@@ -11,7 +11,8 @@
 
 namespace carrick::lab {
 
-Result<void> in_node_processes(const RunningLab& lab, const std::vector<std::string>& nodes, const std::function<Result<void>(const std::string&)>& work) {
+Result<void> in_node_processes(const RunningLab& lab, const std::vector<std::string>& nodes,
+                               const std::function<Result<void>(const std::string&)>& work) {
   std::vector<pid_t> children;
   std::fflush(nullptr);
   bool failed = false;
@@ -34,7 +35,8 @@ Result<void> in_node_processes(const RunningLab& lab, const std::vector<std::str
   }
   for (pid_t pid : children) {
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     failed = failed || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
   }
   if (failed) return fail(ErrorKind::kTransient, "the probes of a node failed: the lab changed meanwhile, or ended");

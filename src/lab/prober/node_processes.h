@@ -15,9 +15,10 @@
 
 namespace carrick::lab {
 
-// Runs `work` for each node in a process of its own that is in the node's cgroup, all at the same time, and waits for them. They end
-// with this process.
-Result<void> in_node_processes(const RunningLab& lab, const std::vector<std::string>& nodes, const std::function<Result<void>(const std::string&)>& work);
+// Runs `work` for each node in a process of its own that is in the node's cgroup, all at the same time, and waits for
+// them. They end with this process.
+Result<void> in_node_processes(const RunningLab& lab, const std::vector<std::string>& nodes,
+                               const std::function<Result<void>(const std::string&)>& work);
 
 // Memory that such processes share with their parent. T is plain data.
 template <class T>
@@ -30,7 +31,8 @@ class SharedArray {
     std::uninitialized_value_construct_n(static_cast<T*>(memory), count);
     return SharedArray(memory, bytes, count);
   }
-  SharedArray(SharedArray&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)), bytes_(other.bytes_), count_(other.count_) {}
+  SharedArray(SharedArray&& other) noexcept
+      : memory_(std::exchange(other.memory_, nullptr)), bytes_(other.bytes_), count_(other.count_) {}
   ~SharedArray() {
     if (memory_) ::munmap(memory_, bytes_);
   }

@@ -13,9 +13,12 @@ namespace {
 
 explain::Verdict expected_form(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kAllow: return explain::Verdict::kAllow;
-    case Verdict::kRefuse: return explain::Verdict::kRefuse;
-    default: return explain::Verdict::kDeny;
+    case Verdict::kAllow:
+      return explain::Verdict::kAllow;
+    case Verdict::kRefuse:
+      return explain::Verdict::kRefuse;
+    default:
+      return explain::Verdict::kDeny;
   }
 }
 
@@ -33,23 +36,29 @@ std::string cell_json(const ProbeReport& report, size_t index) {
   const explain::Cell& cell = report.matrix.cells[index];
   const ProbeOutcome& outcome = report.outcomes[index];
   // Names of pods and Services hold nothing that JSON would escape.
-  return fmt::format(R"({{"from":"{}","to":"{}","port":{},"protocol":"{}","expected":"{}","observed":"{}","latency_us":{}}})",
-                     report.matrix.sources[cell.from].pod.str(), report.matrix.targets[cell.to].name, cell.port, net::protocol_name(cell.protocol),
-                     explain::verdict_word(cell.expected), verdict_word(outcome.verdict), outcome.latency_us);
+  return fmt::format(
+      R"({{"from":"{}","to":"{}","port":{},"protocol":"{}","expected":"{}","observed":"{}","latency_us":{}}})",
+      report.matrix.sources[cell.from].pod.str(), report.matrix.targets[cell.to].name, cell.port,
+      net::protocol_name(cell.protocol), explain::verdict_word(cell.expected), verdict_word(outcome.verdict),
+      outcome.latency_us);
 }
 
 Result<std::vector<ProbeSource>> find_sources(const RunningLab& lab, const explain::Matrix& matrix) {
   std::vector<ProbeSource> out;
   for (const auto& source : matrix.sources) {
     auto sandbox = load_sandbox(lab.paths.pod(source.pod.namespace_, source.pod.name));
-    if (!sandbox) return fail(ErrorKind::kTransient, "pod {} is in the API but not on its node (it comes or goes): probe again", source.pod.str());
-    out.push_back({sandbox->node, lab.paths.prefix + sandbox->netns, lab.paths.pod(source.pod.namespace_, source.pod.name) + "/resolv.conf"});
+    if (!sandbox)
+      return fail(ErrorKind::kTransient, "pod {} is in the API but not on its node (it comes or goes): probe again",
+                  source.pod.str());
+    out.push_back({sandbox->node, lab.paths.prefix + sandbox->netns,
+                   lab.paths.pod(source.pod.namespace_, source.pod.name) + "/resolv.conf"});
   }
   return out;
 }
 
 bool wants_v6(const explain::Matrix& matrix, const explain::Cell& cell, explain::Family family) {
-  return family == explain::Family::kV6 || (family == explain::Family::kAny && matrix.sources[cell.from].address.is_unspecified());
+  return family == explain::Family::kV6 ||
+         (family == explain::Family::kAny && matrix.sources[cell.from].address.is_unspecified());
 }
 
 }  // namespace
@@ -57,7 +66,8 @@ bool wants_v6(const explain::Matrix& matrix, const explain::Cell& cell, explain:
 bool agrees(const explain::Matrix& matrix, const explain::Cell& cell, const ProbeOutcome& outcome) {
   if (outcome.verdict == Verdict::kUnknown || !may_be(cell, expected_form(outcome.verdict))) return false;
   if (outcome.verdict != Verdict::kAllow || outcome.answered_by == 0) return true;
-  return std::ranges::any_of(matrix.targets[cell.to].pods, [&](const auto& pod) { return net::stable_hash(pod.str()) == outcome.answered_by; });
+  return std::ranges::any_of(matrix.targets[cell.to].pods,
+                             [&](const auto& pod) { return net::stable_hash(pod.str()) == outcome.answered_by; });
 }
 
 Result<ProbeReport> probe(const RunningLab& lab, const explain::World& world, const ProbeOptions& options) {
@@ -70,7 +80,8 @@ Result<ProbeReport> probe(const RunningLab& lab, const explain::World& world, co
 
   // By name: what each source is told first. A name without an address ends its cells here.
   NameAnswers names;
-  if (matrix.via == explain::Via::kDns) names = TRY(resolve_names(lab, sources, matrix, options.timeout + options.patience));
+  if (matrix.via == explain::Via::kDns)
+    names = TRY(resolve_names(lab, sources, matrix, options.timeout + options.patience));
   std::vector<ProbeTask> tasks;
   std::vector<uint32_t> cell_of;
   for (size_t i = 0; i < matrix.cells.size(); ++i) {
@@ -104,7 +115,8 @@ Result<ProbeReport> probe(const RunningLab& lab, const explain::World& world, co
 }
 
 void write_json(const ProbeReport& report, const std::function<void(std::string_view)>& write) {
-  write(fmt::format(R"({{"probes":{},"agree":{},"seconds":{:.3f},"disagree":[)", report.outcomes.size(), report.outcomes.size() - report.disagree.size(), report.seconds));
+  write(fmt::format(R"({{"probes":{},"agree":{},"seconds":{:.3f},"disagree":[)", report.outcomes.size(),
+                    report.outcomes.size() - report.disagree.size(), report.seconds));
   auto list = [&](size_t count, auto index_of) {
     std::string piece;
     for (size_t i = 0; i < count; ++i) {
@@ -130,8 +142,9 @@ std::vector<std::string> describe_disagreements(const ProbeReport& report, size_
     if (outcome.verdict == Verdict::kAllow && outcome.answered_by && may_be(cell, explain::Verdict::kAllow))
       observed = "an answer by " + who_answered(report.matrix, outcome.answered_by);
     if (outcome.error) observed += fmt::format(" ({})", std::strerror(outcome.error));
-    out.push_back(fmt::format("{} -> {} {}/{}: expected {}, observed {}", report.matrix.sources[cell.from].pod.str(), report.matrix.targets[cell.to].name,
-                              cell.port, net::protocol_name(cell.protocol), explain::verdict_word(cell.expected), observed));
+    out.push_back(fmt::format("{} -> {} {}/{}: expected {}, observed {}", report.matrix.sources[cell.from].pod.str(),
+                              report.matrix.targets[cell.to].name, cell.port, net::protocol_name(cell.protocol),
+                              explain::verdict_word(cell.expected), observed));
   }
   return out;
 }

@@ -43,7 +43,8 @@ TEST(Prober, AnAnswerByTheWrongPodIsNoAgreement) {
 
 TEST(Prober, WhereItDependsOnTheEndpointAnyOfTheVerdictsIsRight) {
   Table table;
-  uint8_t allow_or_refuse = 1 << static_cast<int>(explain::Verdict::kAllow) | 1 << static_cast<int>(explain::Verdict::kRefuse);
+  uint8_t allow_or_refuse =
+      1 << static_cast<int>(explain::Verdict::kAllow) | 1 << static_cast<int>(explain::Verdict::kRefuse);
   EXPECT_TRUE(table.agree(explain::Verdict::kRefuse, {Verdict::kAllow, 0, 1, id("shop/b")}, allow_or_refuse));
   EXPECT_TRUE(table.agree(explain::Verdict::kRefuse, {Verdict::kRefuse}, allow_or_refuse));
   EXPECT_FALSE(table.agree(explain::Verdict::kRefuse, {Verdict::kDeny}, allow_or_refuse));
@@ -55,9 +56,13 @@ TEST(Prober, TheReportIsTheJsonOfTheIssue) {
   table.report.disagree = {0};
   std::string text;
   write_json(table.report, [&](std::string_view piece) { text += piece; });
-  for (const char* part : {R"("probes":1,"agree":0)", R"({"from":"shop/a","to":"shop/svc/s","port":80,"protocol":"TCP","expected":"allow","observed":"deny","latency_us":300})"})
+  for (
+      const char* part :
+      {R"("probes":1,"agree":0)",
+       R"({"from":"shop/a","to":"shop/svc/s","port":80,"protocol":"TCP","expected":"allow","observed":"deny","latency_us":300})"})
     EXPECT_NE(text.find(part), std::string::npos) << text;
-  EXPECT_EQ(describe_disagreements(table.report, 5), std::vector<std::string>{"shop/a -> shop/svc/s 80/TCP: expected allow, observed deny"});
+  EXPECT_EQ(describe_disagreements(table.report, 5),
+            std::vector<std::string>{"shop/a -> shop/svc/s 80/TCP: expected allow, observed deny"});
 }
 
 }  // namespace

@@ -41,14 +41,20 @@ Result<void> run_round(const Round& round, const std::vector<uint32_t>& indexes,
     nodes.push_back(node);
     std::ranges::sort(order, {}, [&](uint32_t index) { return std::pair(round.tasks[index].source, index); });
   }
-  ProbeLimits limits{.timeout = timeout, .in_flight = std::min(std::max<size_t>(16, kInFlight / by_node.size()), file_limit() - kSpareFiles)};
-  return in_node_processes(round.lab, nodes, [&](const std::string& node) { return run_probes(round.namespaces, round.tasks, by_node[node], limits, round.outcomes); });
+  ProbeLimits limits{
+      .timeout = timeout,
+      .in_flight = std::min(std::max<size_t>(16, kInFlight / by_node.size()), file_limit() - kSpareFiles)};
+  return in_node_processes(round.lab, nodes, [&](const std::string& node) {
+    return run_probes(round.namespaces, round.tasks, by_node[node], limits, round.outcomes);
+  });
 }
 
 }  // namespace
 
-Result<std::vector<ProbeOutcome>> probe_from_nodes(const RunningLab& lab, const std::vector<ProbeSource>& sources, const std::vector<ProbeTask>& tasks,
-                                                   std::chrono::milliseconds timeout, std::chrono::milliseconds patience,
+Result<std::vector<ProbeOutcome>> probe_from_nodes(const RunningLab& lab, const std::vector<ProbeSource>& sources,
+                                                   const std::vector<ProbeTask>& tasks,
+                                                   std::chrono::milliseconds timeout,
+                                                   std::chrono::milliseconds patience,
                                                    const std::function<bool(size_t)>& retry_silence) {
   auto shared = TRY(SharedArray<ProbeOutcome>::make(tasks.size()));
   Round round{lab, sources, tasks, {}, shared.span()};
@@ -58,7 +64,8 @@ Result<std::vector<ProbeOutcome>> probe_from_nodes(const RunningLab& lab, const 
   TRY_VOID(run_round(round, all, timeout));
   std::vector<uint32_t> again;
   for (uint32_t i : all)
-    if (round.outcomes[i].verdict == Verdict::kDeny && round.outcomes[i].error == 0 && retry_silence(i)) again.push_back(i);
+    if (round.outcomes[i].verdict == Verdict::kDeny && round.outcomes[i].error == 0 && retry_silence(i))
+      again.push_back(i);
   TRY_VOID(run_round(round, again, patience));
   return std::vector<ProbeOutcome>(round.outcomes.begin(), round.outcomes.end());
 }

@@ -1,9 +1,9 @@
 #include "lab/responder/conversation.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include <array>
+#include <boost/json.hpp>
 #include <charconv>
 
 #include "base/text.h"
@@ -12,7 +12,8 @@ namespace carrick::lab {
 namespace {
 
 constexpr size_t kMaxHead = 16 * 1024;
-constexpr std::array<std::string_view, 9> kMethods = {"GET ", "POST ", "PUT ", "HEAD ", "DELETE ", "PATCH ", "OPTIONS ", "CONNECT ", "TRACE "};
+constexpr std::array<std::string_view, 9> kMethods = {"GET ",   "POST ",    "PUT ",     "HEAD ", "DELETE ",
+                                                      "PATCH ", "OPTIONS ", "CONNECT ", "TRACE "};
 
 bool is_prefix_of(std::string_view prefix, std::string_view text) { return text.starts_with(prefix); }
 
@@ -109,16 +110,21 @@ bool Conversation::feed_http(std::string& out) {
 
 bool Conversation::answer_http(std::string_view head, std::string& out) {
   HttpHead request = parse_head(head);
-  std::string body = boost::json::serialize(boost::json::object{
-      {"pod", who_.pod}, {"namespace", who_.namespace_}, {"node", who_.node}, {"port", port_}, {"client", client_},
-      {"method", boost::json::string_view(request.method.data(), request.method.size())},
-      {"path", boost::json::string_view(request.target.data(), request.target.size())}});
+  std::string body = boost::json::serialize(
+      boost::json::object{{"pod", who_.pod},
+                          {"namespace", who_.namespace_},
+                          {"node", who_.node},
+                          {"port", port_},
+                          {"client", client_},
+                          {"method", boost::json::string_view(request.method.data(), request.method.size())},
+                          {"path", boost::json::string_view(request.target.data(), request.target.size())}});
   body += '\n';
   // The end of a chunked body is not looked for: such a connection serves one request.
   bool keep = request.keep_alive && !request.chunked;
   if (request.expects_continue) out += "HTTP/1.1 100 Continue\r\n\r\n";
-  out += fmt::format("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n", body.size(),
-                     keep ? "keep-alive" : "close");
+  out +=
+      fmt::format("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n",
+                  body.size(), keep ? "keep-alive" : "close");
   if (request.method != "HEAD") out += body;
   body_left_ = request.content_length;
   return keep;

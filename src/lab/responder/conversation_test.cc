@@ -30,8 +30,9 @@ TEST(Conversation, HttpRequestsAreAnsweredOneByOneOnOneConnection) {
   EXPECT_TRUE(talk.feed("loGET /c HTTP/1.1\r\nConnection: close\r\n", out));
   EXPECT_EQ(out.find("/c"), std::string::npos);
   EXPECT_FALSE(talk.feed("\r\n", out));
-  for (const char* part : {"\"path\":\"/a\"", "\"path\":\"/b\"", "\"path\":\"/c\"", "\"pod\":\"cart-1\"", "\"namespace\":\"shop\"", "\"node\":\"node2\"",
-                           "\"port\":8080", "\"client\":\"[2001:db8::1]:4000\"", "HTTP/1.1 200 OK"})
+  for (const char* part :
+       {"\"path\":\"/a\"", "\"path\":\"/b\"", "\"path\":\"/c\"", "\"pod\":\"cart-1\"", "\"namespace\":\"shop\"",
+        "\"node\":\"node2\"", "\"port\":8080", "\"client\":\"[2001:db8::1]:4000\"", "HTTP/1.1 200 OK"})
     EXPECT_NE(out.find(part), std::string::npos) << part;
   EXPECT_EQ(out.find("hello"), std::string::npos);
 }

@@ -10,8 +10,9 @@
 #include "base/result.h"
 #include "net/ip.h"
 
-// The responder: one process that owns the listening sockets of all responder pods of a lab. A socket belongs to the network
-// namespace it was created in, so a pod costs its sockets, not a process. It outlives lab-nodes, whose restart cuts nothing.
+// The responder: one process that owns the listening sockets of all responder pods of a lab. A socket belongs to the
+// network namespace it was created in, so a pod costs its sockets, not a process. It outlives lab-nodes, whose restart
+// cuts nothing.
 namespace carrick::lab {
 
 struct Listener {
@@ -43,7 +44,7 @@ class ResponderClient {
 
  private:
   explicit ResponderClient(Fd socket) : socket_(std::move(socket)) {}
-  Result<std::string> exchange(std::string line);
+  Result<std::string> exchange(const std::string& line);
   Fd socket_;
 };
 

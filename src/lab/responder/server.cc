@@ -3,12 +3,9 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
-
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -16,6 +13,7 @@
 #include <memory>
 
 #include "kernel/netns.h"
+#include "kernel/unix_socket.h"
 #include "lab/responder/conversation.h"
 #include "lab/responder/responder.h"
 #include "lab/responder/sockets.h"
@@ -27,8 +25,8 @@ namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kIdleLimit = std::chrono::seconds(60);
-constexpr size_t kMaxUnsent = 256 * 1024;        // a reader that does not read is closed
-constexpr size_t kMaxConnections = 12'000;       // of all pods; the oldest idle one gives way
+constexpr size_t kMaxUnsent = 256 * 1024;   // a reader that does not read is closed
+constexpr size_t kMaxConnections = 12'000;  // of all pods; the oldest idle one gives way
 constexpr size_t kMaxControlLine = 1024 * 1024;
 
 struct Pod;
@@ -107,15 +105,7 @@ Result<void> Responder::open(const std::string& control_path) {
   signals_ = std::make_unique<Source>(Source::Kind::kSignal, Fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)));
   TRY_VOID(watch(*signals_, EPOLLIN));
 
-  sockaddr_un address{.sun_family = AF_UNIX};
-  if (control_path.size() >= sizeof address.sun_path) return fail(ErrorKind::kInvalid, "{}: path too long", control_path);
-  std::memcpy(address.sun_path, control_path.data(), control_path.size());
-  ::unlink(control_path.c_str());
-  control_listener_ = std::make_unique<Source>(Source::Kind::kControlListener, Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
-  mode_t old_mask = ::umask(0177);
-  int bound = ::bind(control_listener_->fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-  ::umask(old_mask);
-  if (bound != 0 || ::listen(control_listener_->fd.get(), 16) != 0) return fail_errno(errno, control_path);
+  control_listener_ = std::make_unique<Source>(Source::Kind::kControlListener, TRY(kernel::listen_unix(control_path)));
   return watch(*control_listener_, EPOLLIN);
 }
 
@@ -146,12 +136,21 @@ Result<void> Responder::serve() {
 
 void Responder::handle(Source& source, uint32_t events) {
   switch (source.kind) {
-    case Source::Kind::kSignal: stop_ = true; break;
-    case Source::Kind::kTcpListener: accept_connections(source); break;
-    case Source::Kind::kUdp: answer_datagrams(source); break;
-    case Source::Kind::kControl: read_control(static_cast<Control&>(source)); break;
+    case Source::Kind::kSignal:
+      stop_ = true;
+      break;
+    case Source::Kind::kTcpListener:
+      accept_connections(source);
+      break;
+    case Source::Kind::kUdp:
+      answer_datagrams(source);
+      break;
+    case Source::Kind::kControl:
+      read_control(static_cast<Control&>(source));
+      break;
     case Source::Kind::kControlListener: {
-      auto control = std::make_unique<Control>(Fd(::accept4(source.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
+      auto control =
+          std::make_unique<Control>(Fd(::accept4(source.fd.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
       if (control->fd && watch(*control, EPOLLIN)) controls_.emplace(control.get(), std::move(control));
       break;
     }
@@ -181,7 +180,8 @@ void Responder::accept_connections(Source& listener) {
     auto* connection = new Connection(std::move(fd));
     connection->pod = listener.pod;
     connection->listener = listener.listener;
-    connection->conversation = std::make_unique<Conversation>(listener.pod->who, listener.listener.port, socket_text(&peer));
+    connection->conversation =
+        std::make_unique<Conversation>(listener.pod->who, listener.listener.port, socket_text(&peer));
     connection->last_use = Clock::now();
     connection->age = by_age_.insert(by_age_.end(), connection);
     listener.pod->connections.insert(connection);
@@ -196,7 +196,8 @@ void Responder::read_connection(Connection& connection) {
   ssize_t n = ::recv(connection.fd.get(), buffer_.get(), 16384, 0);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return close_connection(connection);
-  if (connection.closing) return;  // said its last word: what still comes is read away, for close() must find nothing unread
+  if (connection.closing)
+    return;  // said its last word: what still comes is read away, for close() must find nothing unread
   connection.last_use = Clock::now();
   by_age_.splice(by_age_.end(), by_age_, connection.age);
   connection.closing = !connection.conversation->feed({buffer_.get(), static_cast<size_t>(n)}, connection.unsent);
@@ -243,21 +244,27 @@ void Responder::answer_datagrams(Source& socket) {
     sockaddr_in6 peer{};
     iovec part{buffer_.get(), 65536};
     alignas(cmsghdr) char control[256];
-    msghdr message{.msg_name = &peer, .msg_namelen = sizeof peer, .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    msghdr message{.msg_name = &peer,
+                   .msg_namelen = sizeof peer,
+                   .msg_iov = &part,
+                   .msg_iovlen = 1,
+                   .msg_control = control,
+                   .msg_controllen = sizeof control};
     ssize_t n = ::recvmsg(socket.fd.get(), &message, 0);
     if (n < 0) return;
     std::string_view payload(buffer_.get(), static_cast<size_t>(n));
     std::string answer = identity_line(socket.pod->who, socket.listener.port, socket_text(&peer));
     if (payload != kProbeQuestion) answer += payload;
-    // The packet information of the question, sent back, makes the asked address the answer's source. Its interface index must
-    // not be kept: the way back may be another.
+    // The packet information of the question, sent back, makes the asked address the answer's source. Its interface
+    // index must not be kept: the way back may be another.
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
       if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
         auto* info = reinterpret_cast<in_pktinfo*>(CMSG_DATA(c));
         info->ipi_ifindex = 0;
         info->ipi_spec_dst = info->ipi_addr;
       }
-      if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) reinterpret_cast<in6_pktinfo*>(CMSG_DATA(c))->ipi6_ifindex = 0;
+      if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+        reinterpret_cast<in6_pktinfo*>(CMSG_DATA(c))->ipi6_ifindex = 0;
     }
     iovec out{answer.data(), std::min<size_t>(answer.size(), 65000)};
     message.msg_iov = &out;
@@ -312,7 +319,8 @@ json::array Responder::set_pod(const json::value& request) {
   pod.netns = word("netns");
   std::set<Listener> wanted;
   for (const json::value& entry : request.at("listeners").as_array())
-    wanted.insert({entry.at("port").to_number<uint16_t>(), static_cast<net::Protocol>(entry.at("protocol").to_number<int>())});
+    wanted.insert(
+        {entry.at("port").to_number<uint16_t>(), static_cast<net::Protocol>(entry.at("protocol").to_number<int>())});
 
   for (auto it = pod.sockets.begin(); it != pod.sockets.end();) {
     if (wanted.contains(it->first)) {

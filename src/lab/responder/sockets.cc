@@ -19,7 +19,8 @@ Result<void> set_option(const Fd& socket, int level, int option, int value, std:
 
 Result<Fd> open_listener(const Listener& listener) {
   bool tcp = listener.protocol == net::Protocol::kTcp;
-  if (!tcp && listener.protocol != net::Protocol::kUdp) return fail(ErrorKind::kUnsupported, "port {}: no listener for this protocol", listener.name());
+  if (!tcp && listener.protocol != net::Protocol::kUdp)
+    return fail(ErrorKind::kUnsupported, "port {}: no listener for this protocol", listener.name());
   int type = (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   Fd socket(::socket(AF_INET6, type, 0));
   bool v6 = static_cast<bool>(socket);

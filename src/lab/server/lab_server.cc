@@ -1,11 +1,10 @@
 #include "lab/server/lab_server.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-
-#include <algorithm>
 
 #include "apiserver/apiserver.h"
 #include "base/log.h"
@@ -50,8 +49,11 @@ Result<void> run_server(const LabConfig& config, const std::vector<int>& listen_
   asio::io_context context(1);
   std::string store = config.data_dir.empty() ? paths.server_dir() : config.data_dir;
   auto controller_settings = controller_options(config, context);
-  apiserver::Options options{.database = store + "/objects.db", .credentials_directory = store, .service_cidrs = controller_settings.service_cidrs,
-                             .cluster_name = config.name, .server_addresses = fabric_addresses(config)};
+  apiserver::Options options{.database = store + "/objects.db",
+                             .credentials_directory = store,
+                             .service_cidrs = controller_settings.service_cidrs,
+                             .cluster_name = config.name,
+                             .server_addresses = fabric_addresses(config)};
   for (const auto& address : controller_settings.kubernetes_ips) options.server_addresses.push_back(address);
   auto server = TRY(apiserver::ApiServer::create(context, std::move(options)));
   TRY_VOID(server->bootstrap());
@@ -61,7 +63,8 @@ Result<void> run_server(const LabConfig& config, const std::vector<int>& listen_
   for (int fd : listen_fds) TRY_VOID(server->listen(Fd(fd)));
 
   LabRecord record = TRY(read_record(config.name));
-  TRY_VOID(apiserver::write_kubeconfig(paths.kubeconfig(), server->admin_kubeconfig(fmt::format("https://127.0.0.1:{}", record.api_port))));
+  TRY_VOID(apiserver::write_kubeconfig(paths.kubeconfig(),
+                                       server->admin_kubeconfig(fmt::format("https://127.0.0.1:{}", record.api_port))));
   net::SocketAddress inner{fabric_addresses(config).front(), kApiPort};
   // The last step: the lab's other processes wait for this file.
   TRY_VOID(apiserver::write_kubeconfig(paths.inner_kubeconfig(), server->admin_kubeconfig("https://" + inner.str())));

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
-
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -23,12 +22,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kernel/netns.h"
+#include "kernel/unix_socket.h"
 #include "lab/fabric/fabric.h"
 #include "lab/host/cgroups.h"
 #include "lab/host/files.h"
 #include "lab/host/record.h"
 #include "lab/supervisor/children.h"
-#include "lab/supervisor/control.h"
 
 namespace carrick::lab {
 namespace {
@@ -40,7 +39,8 @@ constexpr const char* kSystemFolder = "system";  // cgroup of the lab's own proc
 constexpr auto kServerLimit = std::chrono::seconds(30);
 
 Result<void> mount_at(const char* type, const std::string& target, unsigned long flags, const char* options = nullptr) {
-  if (::mount(type, target.c_str(), type, flags, options) != 0) return fail_errno(errno, fmt::format("mount {} on {}", type, target));
+  if (::mount(type, target.c_str(), type, flags, options) != 0)
+    return fail_errno(errno, fmt::format("mount {} on {}", type, target));
   return {};
 }
 
@@ -50,11 +50,15 @@ Result<Fd> listen_on(const net::IpAddress& address, int port) {
   if (!socket) return fail_errno(errno, "socket");
   int on = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in to4{.sin_family = AF_INET, .sin_port = htons(static_cast<uint16_t>(port)), .sin_addr = {v4 ? htonl(address.v4_host_order()) : 0}};
+  sockaddr_in to4{.sin_family = AF_INET,
+                  .sin_port = htons(static_cast<uint16_t>(port)),
+                  .sin_addr = {v4 ? htonl(address.v4_host_order()) : 0}};
   sockaddr_in6 to6{.sin6_family = AF_INET6, .sin6_port = htons(static_cast<uint16_t>(port))};
   std::memcpy(&to6.sin6_addr, address.bytes().data(), 16);
-  int bound = v4 ? ::bind(socket.get(), reinterpret_cast<sockaddr*>(&to4), sizeof to4) : ::bind(socket.get(), reinterpret_cast<sockaddr*>(&to6), sizeof to6);
-  if (bound != 0 || ::listen(socket.get(), 1024) != 0) return fail_errno(errno, fmt::format("{} port {}", address.str(), port));
+  int bound = v4 ? ::bind(socket.get(), reinterpret_cast<sockaddr*>(&to4), sizeof to4)
+                 : ::bind(socket.get(), reinterpret_cast<sockaddr*>(&to6), sizeof to6);
+  if (bound != 0 || ::listen(socket.get(), 1024) != 0)
+    return fail_errno(errno, fmt::format("{} port {}", address.str(), port));
   return socket;
 }
 
@@ -105,7 +109,7 @@ Result<void> Supervisor::set_up() {
   for (const NodePlan& node : nodes_) node_netns_[node.name] = TRY(kernel::open_netns(paths_.node_netns(node.name)));
   for (const auto& address : fabric_addresses(config_)) api_sockets_.push_back(TRY(listen_on(address, kApiPort)));
   TRY_VOID(install_plugins());
-  control_ = TRY(listen_at(paths_.control()));
+  control_ = TRY(kernel::listen_unix(paths_.control()));
   TRY_VOID(start_server());
   return start_agents();
 }
@@ -120,25 +124,29 @@ Result<void> Supervisor::note_record() {
   record.start_time = TRY(process_start_time(record.pid));
   sockaddr_in bound{};
   socklen_t length = sizeof bound;
-  if (::getsockname(host_api_.get(), reinterpret_cast<sockaddr*>(&bound), &length) != 0) return fail_errno(errno, "API socket");
+  if (::getsockname(host_api_.get(), reinterpret_cast<sockaddr*>(&bound), &length) != 0)
+    return fail_errno(errno, "API socket");
   record.api_port = ntohs(bound.sin_port);
   config_.api_port = record.api_port;
   return write_record(record);
 }
 
 Result<void> Supervisor::make_mounts() {
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return fail_errno(errno, "make mounts private");
-  TRY_VOID(make_dirs(paths_.state_mount(), 0700));
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return fail_errno(errno, "make mounts private");
+  TRY_VOID(make_directories(paths_.state_mount(), 0700));
   TRY_VOID(mount_at("tmpfs", paths_.state_mount(), MS_NOSUID, "mode=0700"));
-  // Shared among the lab's own mount namespaces: a pod's namespace file that is unmounted goes in `lab exec` shells too.
-  if (::mount(nullptr, paths_.state_mount().c_str(), nullptr, MS_SHARED, nullptr) != 0) return fail_errno(errno, "share the state folder");
+  // Shared among the lab's own mount namespaces: a pod's namespace file that is unmounted goes in `lab exec` shells
+  // too.
+  if (::mount(nullptr, paths_.state_mount().c_str(), nullptr, MS_SHARED, nullptr) != 0)
+    return fail_errno(errno, "share the state folder");
   TRY_VOID(mount_at("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC));
-  TRY_VOID(make_dirs(paths_.netns_dir()));
-  TRY_VOID(make_dirs(paths_.pods_dir()));
-  TRY_VOID(make_dirs(paths_.server_dir(), 0700));
+  TRY_VOID(make_directories(paths_.netns_dir(), 0755));
+  TRY_VOID(make_directories(paths_.pods_dir(), 0755));
+  TRY_VOID(make_directories(paths_.server_dir(), 0700));
   for (const NodePlan& node : nodes_) {
-    TRY_VOID(make_dirs(paths_.node_bpffs(node.name)));
-    TRY_VOID(make_dirs(paths_.node_cni_conf(node.name)));
+    TRY_VOID(make_directories(paths_.node_bpffs(node.name), 0755));
+    TRY_VOID(make_directories(paths_.node_cni_conf(node.name), 0755));
     TRY_VOID(mount_at("bpf", paths_.node_bpffs(node.name), MS_NOSUID | MS_NODEV | MS_NOEXEC));
   }
   return {};
@@ -146,25 +154,29 @@ Result<void> Supervisor::make_mounts() {
 
 Result<void> Supervisor::make_cgroups() {
   TRY_VOID(create_cgroup(node_cgroup(config_.cgroup_mount, config_.name, kSystemFolder)));
-  for (const NodePlan& node : nodes_) TRY_VOID(create_cgroup(node_cgroup(config_.cgroup_mount, config_.name, node.name)));
+  for (const NodePlan& node : nodes_)
+    TRY_VOID(create_cgroup(node_cgroup(config_.cgroup_mount, config_.name, node.name)));
   return enter_cgroup(node_cgroup(config_.cgroup_mount, config_.name, kSystemFolder));
 }
 
 // As a package would install it; `loopback` is the same program under another name (CNI-R5).
 Result<void> Supervisor::install_plugins() {
-  TRY_VOID(make_dirs(paths_.cni_bin()));
-  TRY_VOID(make_dirs(paths_.cni_results(), 0700));
+  TRY_VOID(make_directories(paths_.cni_bin(), 0755));
+  TRY_VOID(make_directories(paths_.cni_results(), 0700));
   std::string plugin = paths_.cni_bin() + "/carrick-cni";
   std::string program = TRY(read_file(config_.cni_binary));
-  TRY_VOID(write_file(plugin, program, 0755));
+  TRY_VOID(write_file_atomically(plugin, program, 0755));
   if (::chmod(plugin.c_str(), 0755) != 0) return fail_errno(errno, plugin);
-  if (::symlink("carrick-cni", (paths_.cni_bin() + "/loopback").c_str()) != 0) return fail_errno(errno, "loopback plugin");
+  if (::symlink("carrick-cni", (paths_.cni_bin() + "/loopback").c_str()) != 0)
+    return fail_errno(errno, "loopback plugin");
   return {};
 }
 
 SpawnRequest Supervisor::own_process(const std::string& verb) {
-  return {.argv = {"carrick", verb, "--lab", config_.name}, .exe_fd = executable_.get(),
-          .cgroup = node_cgroup(config_.cgroup_mount, config_.name, kSystemFolder), .log_file = paths_.log(verb)};
+  return {.argv = {"carrick", verb, "--lab", config_.name},
+          .exe_fd = executable_.get(),
+          .cgroup = node_cgroup(config_.cgroup_mount, config_.name, kSystemFolder),
+          .log_file = paths_.log(verb)};
 }
 
 // The last line of its log: the log itself goes with a lab that does not start.
@@ -177,7 +189,8 @@ std::string Supervisor::last_words(const std::string& process, const std::string
   return text.empty() ? otherwise : std::string(text);
 }
 
-// Its listening sockets are made here and handed down: requests that come while it starts, or starts again, wait in the queue.
+// Its listening sockets are made here and handed down: requests that come while it starts, or starts again, wait in the
+// queue.
 Result<void> Supervisor::start_server() {
   SpawnRequest request = own_process("lab-server");
   int number = 3;
@@ -187,17 +200,21 @@ Result<void> Supervisor::start_server() {
   };
   hand_down(host_api_.get());
   for (const Fd& socket : api_sockets_) hand_down(socket.get());
-  // A file that appears when the server has its certificates and kubeconfigs: the other processes read them at their start.
+  // A file that appears when the server has its certificates and kubeconfigs: the other processes read them at their
+  // start.
   TRY_VOID(children_.start("lab-server", request));
   auto deadline = Clock::now() + kServerLimit;
   while (::access(paths_.inner_kubeconfig().c_str(), F_OK) != 0) {
-    if (Clock::now() > deadline) return fail(ErrorKind::kTransient, "the API server does not start; see {}", paths_.log("lab-server"));
+    if (Clock::now() > deadline)
+      return fail(ErrorKind::kTransient, "the API server does not start; see {}", paths_.log("lab-server"));
     pollfd wait[2] = {{signals_.get(), POLLIN, 0}, {tether_.get(), POLLIN, 0}};
     ::poll(wait, 2, 2);
     if (wait[1].revents) return fail(ErrorKind::kTransient, "lab up was ended");
     reap();
     for (const auto& child : children_.list())
-      if (child.restarts >= 3) return fail(ErrorKind::kTransient, "the API server does not start: {}", last_words("lab-server", child.last_end));
+      if (child.restarts >= 3)
+        return fail(ErrorKind::kTransient, "the API server does not start: {}",
+                    last_words("lab-server", child.last_end));
     children_.start_due(Clock::now());
   }
   return {};
@@ -206,9 +223,14 @@ Result<void> Supervisor::start_server() {
 Result<void> Supervisor::start_agents() {
   TRY_VOID(children_.start("lab-responder", own_process("lab-responder")));
   for (const NodePlan& node : nodes_) {
-    SpawnRequest request{.argv = {"carrick", "agent"}, .exe_fd = executable_.get(), .netns = node_netns_[node.name].get(),
-                         .cgroup = node_cgroup(config_.cgroup_mount, config_.name, node.name), .log_file = paths_.log("agent-" + node.name)};
-    auto flag = [&](const char* name, const std::string& value) { request.argv.insert(request.argv.end(), {name, value}); };
+    SpawnRequest request{.argv = {"carrick", "agent"},
+                         .exe_fd = executable_.get(),
+                         .netns = node_netns_[node.name].get(),
+                         .cgroup = node_cgroup(config_.cgroup_mount, config_.name, node.name),
+                         .log_file = paths_.log("agent-" + node.name)};
+    auto flag = [&](const char* name, const std::string& value) {
+      request.argv.insert(request.argv.end(), {name, value});
+    };
     flag("--node", node.name);
     flag("--kubeconfig", paths_.inner_kubeconfig());
     flag("--state-dir", paths_.node(node.name));
@@ -242,11 +264,13 @@ void Supervisor::reap() {
 void Supervisor::serve() {
   std::map<int, std::pair<Fd, std::string>> clients;  // descriptor -> question so far
   while (!stop_) {
-    std::vector<pollfd> waits = {{signals_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}, {tether_ ? tether_.get() : -1, POLLIN, 0}};
+    std::vector<pollfd> waits = {
+        {signals_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}, {tether_ ? tether_.get() : -1, POLLIN, 0}};
     for (auto& [fd, client] : clients) waits.push_back({fd, POLLIN, 0});
     int timeout = -1;
     if (auto next = children_.next_start(); next != Clock::time_point::max())
-      timeout = std::max(0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count()));
+      timeout =
+          std::max(0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now()).count()));
     if (::poll(waits.data(), waits.size(), timeout) < 0 && errno != EINTR) break;
     reap();
     children_.start_due(Clock::now());
@@ -284,10 +308,12 @@ std::string Supervisor::answer_to(const std::string& question) {
   std::error_code error;
   json::value parsed = json::parse(question, error);
   const json::value* verb = parsed.is_object() ? parsed.as_object().if_contains("verb") : nullptr;
-  if (error || !verb || !verb->is_string() || verb->as_string() != "status") return R"({"error":"the only verb is \"status\""})";
+  if (error || !verb || !verb->is_string() || verb->as_string() != "status")
+    return R"({"error":"the only verb is \"status\""})";
   json::array children;
   for (const auto& child : children_.list())
-    children.push_back(json::object{{"name", child.name}, {"pid", child.pid}, {"restarts", child.restarts}, {"last_end", child.last_end}});
+    children.push_back(json::object{
+        {"name", child.name}, {"pid", child.pid}, {"restarts", child.restarts}, {"last_end", child.last_end}});
   return json::serialize(json::object{{"kept", keep_}, {"children", children}});
 }
 
@@ -298,7 +324,8 @@ void Supervisor::tell_up(const json::object& message) {
 
 void Supervisor::tear_down() {
   ::kill(-1, SIGKILL);
-  while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {}
+  while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
   ::umount2(paths_.state_mount().c_str(), MNT_DETACH);
   // Out of the folder that is to go. Where a process must stay in some non-root cgroup, `lab down` removes it later.
   if (enter_cgroup(config_.cgroup_mount)) (void)remove_cgroup_tree(lab_cgroup(config_.cgroup_mount, config_.name));

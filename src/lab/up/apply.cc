@@ -1,8 +1,7 @@
 #include "lab/up/apply.h"
 
-#include <boost/asio/io_context.hpp>
-
 #include <algorithm>
+#include <boost/asio/io_context.hpp>
 #include <map>
 #include <set>
 
@@ -26,10 +25,11 @@ bool comes_first(const k8s::ManifestObject& object) { return object.kind == "Nam
 
 class Applier {
  public:
-  Applier(boost::asio::io_context& io, const watch::Credentials& credentials) : client_(io, credentials, kConnections) {}
+  Applier(boost::asio::io_context& io, const watch::Credentials& credentials)
+      : client_(io, credentials, kConnections) {}
 
   void create(const k8s::ManifestObject& object) {
-    std::string path = collection_path(*object.type, object.key.namespace_);
+    std::string path = k8s::collection_path(*object.type, object.key.namespace_);
     client_.request({.method = "POST", .target = path, .body = json::serialize(object.document)},
                     [this, &object, path](Result<watch::HttpResponse> answer) {
                       if (!answer && answer.error().kind == ErrorKind::kAlreadyExists) return merge(object, path);
@@ -40,7 +40,9 @@ class Applier {
 
  private:
   void merge(const k8s::ManifestObject& object, const std::string& collection) {
-    client_.request({.method = "PATCH", .target = collection + "/" + object.key.name, .body = json::serialize(object.document),
+    client_.request({.method = "PATCH",
+                     .target = collection + "/" + object.key.name,
+                     .body = json::serialize(object.document),
                      .content_type = "application/merge-patch+json"},
                     [this, &object](Result<watch::HttpResponse> answer) { note(object, answer); });
   }
@@ -64,12 +66,6 @@ Result<void> create_all(const watch::Credentials& credentials, const std::vector
 
 }  // namespace
 
-std::string collection_path(const k8s::ResourceType& type, const std::string& namespace_) {
-  std::string path = type.group.empty() ? "/api/" + type.version : "/apis/" + type.group + "/" + type.version;
-  if (type.namespaced) path += "/namespaces/" + namespace_;
-  return path + "/" + type.plural;
-}
-
 Result<Manifests> read_manifests(const std::vector<std::string>& paths) {
   Manifests out;
   if (paths.empty()) return out;
@@ -89,12 +85,15 @@ Result<Manifests> read_manifests(const std::vector<std::string>& paths) {
     for (const k8s::FieldError& error : k8s::validate(*object.type, document)) {
       // The line of the field, or of the nearest field around it.
       int line = object.line;
-      for (std::string field = error.field; !field.empty(); field = field.substr(0, field.find_last_of(".[") == std::string::npos ? 0 : field.find_last_of(".[")))
+      for (std::string field = error.field; !field.empty();
+           field = field.substr(0, field.find_last_of(".[") == std::string::npos ? 0 : field.find_last_of(".[")))
         if (auto it = object.lines.find(field); it != object.lines.end()) {
           line = it->second;
           break;
         }
-      if (sentences.size() < kMaxSentences) sentences.push_back(fmt::format("{}:{}: {} {}: {}", object.file, line, object.kind, object.key.str(), error.str()));
+      if (sentences.size() < kMaxSentences)
+        sentences.push_back(
+            fmt::format("{}:{}: {} {}: {}", object.file, line, object.kind, object.key.str(), error.str()));
     }
   }
   if (!sentences.empty()) return fail(ErrorKind::kInvalid, "{}", join(sentences, "\n"));
@@ -106,8 +105,13 @@ Result<Manifests> read_manifests(const std::vector<std::string>& paths) {
 Result<void> apply_manifests(const watch::Credentials& credentials, const Manifests& manifests) {
   std::vector<k8s::ManifestObject> namespaces;
   for (const std::string& name : manifests.missing_namespaces)
-    namespaces.push_back({.document = {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", json::object{{"name", name}}}},
-                          .type = &k8s::resource<k8s::Namespace>(), .apiVersion = "v1", .kind = "Namespace", .key = {"", name}, .file = "-"});
+    namespaces.push_back(
+        {.document = {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", json::object{{"name", name}}}},
+         .type = &k8s::resource<k8s::Namespace>(),
+         .apiVersion = "v1",
+         .kind = "Namespace",
+         .key = {"", name},
+         .file = "-"});
   std::vector<const k8s::ManifestObject*> first, others;
   for (const auto& object : namespaces) first.push_back(&object);
   for (const auto& object : manifests.objects)

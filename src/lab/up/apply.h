@@ -16,13 +16,11 @@ struct Manifests {
   std::vector<std::string> missing_namespaces;  // used, but made by none of the objects: made by us
 };
 
-// Reads and checks everything, so that a mistake is found before anything is made. kInvalid: sentences with file and line, one a line.
+// Reads and checks everything, so that a mistake is found before anything is made. kInvalid: sentences with file and
+// line, one a line.
 Result<Manifests> read_manifests(const std::vector<std::string>& paths);
 
 // Creates every object, or merges it into the one that is there. kInvalid: the server's sentence with file and line.
 Result<void> apply_manifests(const watch::Credentials& credentials, const Manifests& manifests);
-
-// Path of an object's collection: "/apis/apps/v1/namespaces/shop/deployments".
-std::string collection_path(const k8s::ResourceType& type, const std::string& namespace_);
 
 }  // namespace carrick::lab

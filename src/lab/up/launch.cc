@@ -7,7 +7,6 @@
 #include <sys/time.h>
 
 #include <boost/json.hpp>
-
 #include <cerrno>
 
 #include "lab/host/files.h"
@@ -28,9 +27,13 @@ Result<Fd> listen_on_loopback(int port) {
   if (!socket) return fail_errno(errno, "socket");
   int on = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(static_cast<uint16_t>(port)), .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(socket.get(), 1024) != 0) {
-    if (errno == EADDRINUSE) return fail(ErrorKind::kInvalid, "port {} of 127.0.0.1 is taken: choose another --api-port, or none for any free one", port);
+  sockaddr_in address{
+      .sin_family = AF_INET, .sin_port = htons(static_cast<uint16_t>(port)), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(socket.get(), 1024) != 0) {
+    if (errno == EADDRINUSE)
+      return fail(ErrorKind::kInvalid,
+                  "port {} of 127.0.0.1 is taken: choose another --api-port, or none for any free one", port);
     return fail_errno(errno, fmt::format("127.0.0.1 port {}", port));
   }
   return socket;
@@ -39,8 +42,10 @@ Result<Fd> listen_on_loopback(int port) {
 Result<void> make_name_free(const std::string& name) {
   auto running = find_running_lab(name);
   if (running)
-    return fail(ErrorKind::kAlreadyExists, "lab \"{}\" is up already ({} nodes): `carrick lab down --name {}` ends it, --name gives this one another name",
-                name, running->record.config.nodes, name);
+    return fail(
+        ErrorKind::kAlreadyExists,
+        "lab \"{}\" is up already ({} nodes): `carrick lab down --name {}` ends it, --name gives this one another name",
+        name, running->record.config.nodes, name);
   return destroy_lab(name);  // nothing, or what a dead one left
 }
 
@@ -71,18 +76,20 @@ Result<LaunchedLab> LaunchedLab::launch(LabConfig config) {
   TRY_VOID(make_name_free(config.name));
   Fd api = TRY(listen_on_loopback(config.api_port));
   LabPaths paths{config.name, ""};
-  TRY_VOID(make_dirs(paths.run() + "/logs", 0700));
-  TRY_VOID(write_file(paths.config(), encode_config(config)));
+  TRY_VOID(make_directories(paths.run() + "/logs", 0700));
+  TRY_VOID(write_file_atomically(paths.config(), encode_config(config), 0600));
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno(errno, "socketpair");
   Fd ours(pair[0]), theirs(pair[1]);
   Fd self(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!self || !nothing) return fail_errno(errno, "own program");
-  SpawnRequest request{.argv = {"carrick", "lab-init", "--lab", config.name}, .exe_fd = self.get(),
-                       .fds = {{nothing.get(), 0}, {api.get(), kHostApiSocket}, {theirs.get(), kTether}, {self.get(), kExecutable}},
-                       .log_file = paths.log("lab-init"),
-                       .new_namespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET};
+  SpawnRequest request{
+      .argv = {"carrick", "lab-init", "--lab", config.name},
+      .exe_fd = self.get(),
+      .fds = {{nothing.get(), 0}, {api.get(), kHostApiSocket}, {theirs.get(), kTether}, {self.get(), kExecutable}},
+      .log_file = paths.log("lab-init"),
+      .new_namespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET};
   TRY(spawn(request));
   theirs.reset();
   auto word = first_word(ours);

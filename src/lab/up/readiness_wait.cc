@@ -1,14 +1,13 @@
 #include "lab/up/readiness_wait.h"
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json.hpp>
 
-#include <array>
-
 #include "base/text.h"
 #include "k8s/resources.h"
-#include "lab/supervisor/control.h"
+#include "lab/connect.h"
 #include "watch/watch.h"
 
 namespace carrick::lab {
@@ -18,8 +17,9 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 
 constexpr auto kWorkloadPeriod = std::chrono::milliseconds(40);
-constexpr std::array<std::string_view, 5> kWorkloads = {"/apis/apps/v1/deployments", "/apis/apps/v1/statefulsets", "/apis/apps/v1/daemonsets",
-                                                        "/apis/apps/v1/replicasets", "/apis/batch/v1/jobs"};
+constexpr std::array<std::string_view, 5> kWorkloads = {"/apis/apps/v1/deployments", "/apis/apps/v1/statefulsets",
+                                                        "/apis/apps/v1/daemonsets", "/apis/apps/v1/replicasets",
+                                                        "/apis/batch/v1/jobs"};
 
 int64_t number_at(const json::object& document, const char* part, const char* field, int64_t absent) {
   auto* inner = document.if_contains(part);
@@ -29,19 +29,24 @@ int64_t number_at(const json::object& document, const char* part, const char* fi
 
 // Empty when the controller has seen the workload and it has the pods it wants.
 std::string workload_problem(std::string_view path, const json::object& document) {
-  std::string name = std::string(document.at("metadata").at("namespace").as_string()) + "/" + std::string(document.at("metadata").at("name").as_string());
+  std::string name = std::string(document.at("metadata").at("namespace").as_string()) + "/" +
+                     std::string(document.at("metadata").at("name").as_string());
   int64_t generation = number_at(document, "metadata", "generation", 0);
   bool jobs = path.ends_with("jobs"), daemons = path.ends_with("daemonsets");
   std::string kind = std::string(path.substr(path.rfind('/') + 1));
   kind.pop_back();
   if (jobs) {
-    int64_t wanted = std::min(number_at(document, "spec", "parallelism", 1), number_at(document, "spec", "completions", 1));
+    int64_t wanted =
+        std::min(number_at(document, "spec", "parallelism", 1), number_at(document, "spec", "completions", 1));
     int64_t there = number_at(document, "status", "active", 0) + number_at(document, "status", "succeeded", 0);
     return there >= wanted ? "" : fmt::format("{} {}: {} of {} pods", kind, name, there, wanted);
   }
-  if (number_at(document, "status", "observedGeneration", 0) < generation) return fmt::format("{} {}: not yet looked at by its controller", kind, name);
-  int64_t wanted = daemons ? number_at(document, "status", "desiredNumberScheduled", 0) : number_at(document, "spec", "replicas", 1);
-  int64_t ready = daemons ? number_at(document, "status", "numberReady", 0) : number_at(document, "status", "readyReplicas", 0);
+  if (number_at(document, "status", "observedGeneration", 0) < generation)
+    return fmt::format("{} {}: not yet looked at by its controller", kind, name);
+  int64_t wanted =
+      daemons ? number_at(document, "status", "desiredNumberScheduled", 0) : number_at(document, "spec", "replicas", 1);
+  int64_t ready =
+      daemons ? number_at(document, "status", "numberReady", 0) : number_at(document, "status", "readyReplicas", 0);
   return ready >= wanted ? "" : fmt::format("{} {}: {} of {} pods ready", kind, name, ready, wanted);
 }
 
@@ -56,16 +61,23 @@ std::string pod_problem(const k8s::Pod& pod) {
   auto* ready = condition_of(pod.status.conditions, "Ready");
   if (ready && ready->status == "True") return "";
   std::string because = pod.status.message;
-  if (auto* scheduled = condition_of(pod.status.conditions, "PodScheduled"); scheduled && scheduled->status == "False") because = scheduled->message;
+  if (auto* scheduled = condition_of(pod.status.conditions, "PodScheduled"); scheduled && scheduled->status == "False")
+    because = scheduled->message;
   if (because.empty() && ready) because = ready->message;
-  if (because.empty()) because = pod.spec.nodeName.empty() ? "not bound to a node" : "being started on " + pod.spec.nodeName;
+  if (because.empty())
+    because = pod.spec.nodeName.empty() ? "not bound to a node" : "being started on " + pod.spec.nodeName;
   return fmt::format("pod {}: {}", pod.metadata.key().str(), because);
 }
 
 class Waiter {
  public:
-  Waiter(const RunningLab& lab, const watch::Credentials& credentials, const std::function<void(const Progress&)>& progress)
-      : lab_(lab), progress_(progress), client_(io_, credentials, 5), timer_(io_), deadline_(io_),
+  Waiter(const RunningLab& lab, const watch::Credentials& credentials,
+         const std::function<void(const Progress&)>& progress)
+      : lab_(lab),
+        progress_(progress),
+        client_(io_, credentials, 5),
+        timer_(io_),
+        deadline_(io_),
         watcher_(io_, client_, [this](auto snapshot, const k8s::ChangeSet&) {
           snapshot_ = std::move(snapshot);
           report();
@@ -109,9 +121,12 @@ class Waiter {
     if (!snapshot_) return again();
     for (const auto& [key, node] : snapshot_->nodes) {
       auto* ready = condition_of(node->status.conditions, "Ready");
-      if (!ready || ready->status != "True") problems_.push_back(fmt::format("node {}: {}", key.name, ready ? ready->message : "no status yet"));
+      if (!ready || ready->status != "True")
+        problems_.push_back(fmt::format("node {}: {}", key.name, ready ? ready->message : "no status yet"));
     }
-    if (static_cast<int>(snapshot_->nodes.size()) < lab_.record.config.nodes) problems_.push_back(fmt::format("{} of {} nodes are registered", snapshot_->nodes.size(), lab_.record.config.nodes));
+    if (static_cast<int>(snapshot_->nodes.size()) < lab_.record.config.nodes)
+      problems_.push_back(
+          fmt::format("{} of {} nodes are registered", snapshot_->nodes.size(), lab_.record.config.nodes));
     for (const auto& [key, pod] : snapshot_->pods)
       if (auto problem = pod_problem(*pod); !problem.empty()) problems_.push_back(std::move(problem));
     if (!problems_.empty()) return again();
@@ -129,38 +144,40 @@ class Waiter {
       }
       if (auto* items = list.as_object().if_contains("items"); items && items->is_array())
         for (const json::value& item : items->as_array())
-          if (auto problem = workload_problem(path, item.as_object()); !problem.empty()) problems_.push_back(std::move(problem));
+          if (auto problem = workload_problem(path, item.as_object()); !problem.empty())
+            problems_.push_back(std::move(problem));
       ask_workload(index + 1);
     });
   }
   void ask_agents() {
     progress_now_.agents_realized = 0;
-    for (const NodePlan& node : plan_nodes(lab_.record.config)) {
-      auto answer = ask(lab_.paths.node_cni_socket(node.name), R"({"verb":"status"})", 1000);
-      std::string problem = answer ? agent_problem(*answer) : answer.error().message;
+    for (const AgentDoor& door : agent_doors(lab_)) {
+      auto answer = ask_agent(door, "status", 1000);
+      std::string problem = answer ? agent_problem(door.node, *answer) : answer.error().message;
       if (problem.empty())
         ++progress_now_.agents_realized;
       else
-        problems_.push_back(fmt::format("agent of {}: {}", node.name, problem));
+        problems_.push_back(std::move(problem));
     }
     if (progress_) progress_(progress_now_);
     if (!problems_.empty()) return again();
     done_ = true;
     io_.stop();
   }
-  static std::string agent_problem(const std::string& answer) {
-    std::error_code error;
-    json::value document = json::parse(answer, error);
-    auto* result = !error && document.is_object() ? document.as_object().if_contains("result") : nullptr;
-    if (!result || !result->is_object()) return "its status is not understood: " + answer;
-    const json::object& status = result->as_object();
-    if (auto* failures = status.if_contains("failures"); failures && failures->is_array() && !failures->as_array().empty())
+  static std::string agent_problem(const std::string& node, const json::value& answer) {
+    std::string problem = answer.is_object() ? status_problem(answer.as_object()) : "its status is not understood";
+    return problem.empty() ? "" : fmt::format("agent of {}: {}", node, problem);
+  }
+  static std::string status_problem(const json::object& status) {
+    if (auto* failures = status.if_contains("failures");
+        failures && failures->is_array() && !failures->as_array().empty())
       return "not realized: " + json::serialize(failures->as_array().front());
     auto* revision = status.if_contains("revision");
     auto* realized = status.if_contains("realized");
     if (!revision || !realized) return "its status names no revision";
     if (realized->to_number<int64_t>() < revision->to_number<int64_t>())
-      return fmt::format("revision {} is known, {} is realized", revision->to_number<int64_t>(), realized->to_number<int64_t>());
+      return fmt::format("revision {} is known, {} is realized", revision->to_number<int64_t>(),
+                         realized->to_number<int64_t>());
     return "";
   }
 

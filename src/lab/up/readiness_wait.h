@@ -20,7 +20,8 @@ struct WaitEnd {
   std::vector<std::string> problems;  // empty: every pod is Ready and every row is realized; else what is not, and why
 };
 
-// Waits until every workload has its pods, every pod is Ready and every agent says that it has realized what the API server holds.
+// Waits until every workload has its pods, every pod is Ready and every agent says that it has realized what the API
+// server holds.
 WaitEnd wait_until_ready(const RunningLab& lab, const watch::Credentials& credentials, std::chrono::seconds limit,
                          const std::function<void(const Progress&)>& progress);
 
