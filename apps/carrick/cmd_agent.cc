@@ -41,16 +41,27 @@ void add_agent(CLI::App& app) {
   auto* command = app.add_subcommand("agent", "Run one node of a cluster: pods, services, policies and names");
   command->add_option("--node", flags->options.node_name, "name of this Node object")->required();
   command->add_option("--kubeconfig", flags->options.kubeconfig, "how to reach the API server")->required();
-  command->add_option("--state-dir", flags->options.state_dir, "addresses given out and pods attached")->capture_default_str();
-  command->add_option("--bpffs", flags->options.bpffs, "folder in a bpffs for maps and programs")->capture_default_str();
-  command->add_option("--cgroup", flags->options.cgroup, "cgroup v2 folder whose sockets reach Services at connect time");
-  command->add_option("--cni-socket", flags->options.cni_socket, "where carrick-cni and `carrick status` reach the agent")->capture_default_str();
-  command->add_option("--cni-conf-dir", flags->options.cni_conf_dir, "put the CNI configuration there once pods can be served");
-  command->add_option("--uplink", flags->options.uplink, "link towards the other nodes (default: towards the API server)");
-  command->add_option("--routing", flags->routing, "how pods of other nodes are reached")->check(CLI::IsMember({"native", "vxlan"}))->capture_default_str();
+  command->add_option("--state-dir", flags->options.state_dir, "addresses given out and pods attached")
+      ->capture_default_str();
+  command->add_option("--bpffs", flags->options.bpffs, "folder in a bpffs for maps and programs")
+      ->capture_default_str();
+  command->add_option("--cgroup", flags->options.cgroup,
+                      "cgroup v2 folder whose sockets reach Services at connect time");
+  command
+      ->add_option("--cni-socket", flags->options.cni_socket, "where carrick-cni and `carrick status` reach the agent")
+      ->capture_default_str();
+  command->add_option("--cni-conf-dir", flags->options.cni_conf_dir,
+                      "put the CNI configuration there once pods can be served");
+  command->add_option("--uplink", flags->options.uplink,
+                      "link towards the other nodes (default: towards the API server)");
+  command->add_option("--routing", flags->routing, "how pods of other nodes are reached")
+      ->check(CLI::IsMember({"native", "vxlan"}))
+      ->capture_default_str();
   command->add_option("--upstream-dns", flags->upstream_dns, "resolver for names outside the cluster; may be repeated");
-  command->add_option("--cluster-domain", flags->options.cluster_domain, "DNS zone of the cluster")->capture_default_str();
-  command->add_option("--service-cidr", flags->service_cidrs, "range of ClusterIPs, for reverse names; may be repeated");
+  command->add_option("--cluster-domain", flags->options.cluster_domain, "DNS zone of the cluster")
+      ->capture_default_str();
+  command->add_option("--service-cidr", flags->service_cidrs,
+                      "range of ClusterIPs, for reverse names; may be repeated");
   command->add_flag("--small-maps", flags->options.small_maps, "maps for a node of a lab or a laptop");
   command->add_flag("-v,--verbose", flags->verbose, "debug log");
   command->callback([flags] {

@@ -24,11 +24,15 @@ struct Flags {
 
 void report(const Error& error) {
   std::fprintf(stderr, "carrick explain: %s\n", error.message.c_str());
-  exit_code = error.kind == ErrorKind::kUnsupported ? 3 : error.kind == ErrorKind::kTransient || error.kind == ErrorKind::kInternal ? 1 : 2;
+  exit_code = error.kind == ErrorKind::kUnsupported                                       ? 3
+              : error.kind == ErrorKind::kTransient || error.kind == ErrorKind::kInternal ? 1
+                                                                                          : 2;
 }
 
 explain::Family family_of(const Flags& flags) {
-  return flags.family == "ipv4" ? explain::Family::kV4 : flags.family == "ipv6" ? explain::Family::kV6 : explain::Family::kAny;
+  return flags.family == "ipv4"   ? explain::Family::kV4
+         : flags.family == "ipv6" ? explain::Family::kV6
+                                  : explain::Family::kAny;
 }
 
 // Line of the clause, or of the nearest field around it that the file has.
@@ -66,18 +70,25 @@ Result<explain::World> world_of(const Flags& flags) {
 
 void print_matrix(const explain::World& world, const Flags& flags) {
   explain::MatrixOptions options;
-  options.via = flags.via == "service" ? explain::Via::kService : flags.via == "dns" ? explain::Via::kDns : explain::Via::kPod;
+  options.via = flags.via == "service" ? explain::Via::kService
+                : flags.via == "dns"   ? explain::Via::kDns
+                                       : explain::Via::kPod;
   options.family = family_of(flags);
   explain::Matrix matrix = explain::matrix(world, options);
-  if (flags.output == "json") explain::write_json(matrix, world.locate, [](std::string_view piece) { std::fwrite(piece.data(), 1, piece.size(), stdout); });
-  else std::fputs(explain::to_text(matrix).c_str(), stdout);
+  if (flags.output == "json")
+    explain::write_json(matrix, world.locate,
+                        [](std::string_view piece) { std::fwrite(piece.data(), 1, piece.size(), stdout); });
+  else
+    std::fputs(explain::to_text(matrix).c_str(), stdout);
 }
 
 // Ports asked for: the one given, else all that the target offers.
-Result<std::vector<desired::Listener>> ports_for(const explain::World& world, const Flags& flags, const explain::Party& to) {
+Result<std::vector<desired::Listener>> ports_for(const explain::World& world, const Flags& flags,
+                                                 const explain::Party& to) {
   if (!flags.port.empty()) return std::vector<desired::Listener>{TRY(explain::parse_port(flags.port))};
   auto ports = explain::ports_of(world, to);
-  if (ports.empty()) return fail(ErrorKind::kInvalid, "{} offers no port that is known here; name one with --port", to.str());
+  if (ports.empty())
+    return fail(ErrorKind::kInvalid, "{} offers no port that is known here; name one with --port", to.str());
   return ports;
 }
 
@@ -88,7 +99,8 @@ Result<void> answer(const explain::World& world, const Flags& flags) {
   for (const auto& to : targets)
     for (const auto& port : TRY(ports_for(world, flags, to)))
       for (const auto& from : sources)
-        if (!(from.kind == explain::Party::Kind::kPod && to.kind == from.kind && to.object == from.object) || sources.size() * targets.size() == 1)
+        if (!(from.kind == explain::Party::Kind::kPod && to.kind == from.kind && to.object == from.object) ||
+            sources.size() * targets.size() == 1)
           questions.push_back({from, to, port.port, port.protocol, family_of(flags)});
   std::string json_answers;
   size_t shown = 0, alike = 0;
@@ -115,16 +127,20 @@ Result<void> answer(const explain::World& world, const Flags& flags) {
 // `-f PATH... FROM TO` is read as paths only: names that are no files are the question.
 void take_back(Flags& flags) {
   std::error_code ignored;
-  while ((flags.from.empty() || flags.to.empty()) && flags.paths.size() > 1 && !std::filesystem::exists(flags.paths.back(), ignored)) {
-    if (!flags.to.empty()) flags.from = flags.paths.back();
-    else flags.to = flags.paths.back();
+  while ((flags.from.empty() || flags.to.empty()) && flags.paths.size() > 1 &&
+         !std::filesystem::exists(flags.paths.back(), ignored)) {
+    if (!flags.to.empty())
+      flags.from = flags.paths.back();
+    else
+      flags.to = flags.paths.back();
     flags.paths.pop_back();
   }
 }
 
 void run(Flags flags) {
   if (!flags.all) take_back(flags);
-  if (!flags.all && (flags.from.empty() || flags.to.empty())) return report({ErrorKind::kInvalid, "say FROM and TO, or --all for the truth table"});
+  if (!flags.all && (flags.from.empty() || flags.to.empty()))
+    return report({ErrorKind::kInvalid, "say FROM and TO, or --all for the truth table"});
   auto world = world_of(flags);
   if (!world) return report(world.error());
   if (flags.all) return print_matrix(*world, flags);
@@ -140,11 +156,20 @@ void add_explain(CLI::App& app) {
   command->add_option("TO", flags->to, "the same, or a DNS name");
   command->add_option("--port", flags->port, "80, 80/tcp or 53/udp (default: every port that TO offers)");
   auto* lab = command->add_option("--lab", flags->lab, "ask a running lab")->capture_default_str();
-  command->add_option("-f,--filename", flags->paths, "manifests (files, folders, - for standard input): no lab, no root needed")->excludes(lab);
-  command->add_option("--nodes", flags->nodes, "nodes that the plan of -f has")->check(CLI::Range(1, 250))->capture_default_str();
+  command
+      ->add_option("-f,--filename", flags->paths,
+                   "manifests (files, folders, - for standard input): no lab, no root needed")
+      ->excludes(lab);
+  command->add_option("--nodes", flags->nodes, "nodes that the plan of -f has")
+      ->check(CLI::Range(1, 250))
+      ->capture_default_str();
   command->add_flag("--all", flags->all, "the truth table: every pod to every listening port of every other pod");
-  command->add_option("--via", flags->via, "what --all connects to")->check(CLI::IsMember({"pod", "service", "dns"}))->capture_default_str();
-  command->add_option("--ip-family", flags->family, "addresses to connect to; dual: IPv4 where both ends have it")->check(CLI::IsMember({"dual", "ipv4", "ipv6"}))->capture_default_str();
+  command->add_option("--via", flags->via, "what --all connects to")
+      ->check(CLI::IsMember({"pod", "service", "dns"}))
+      ->capture_default_str();
+  command->add_option("--ip-family", flags->family, "addresses to connect to; dual: IPv4 where both ends have it")
+      ->check(CLI::IsMember({"dual", "ipv4", "ipv6"}))
+      ->capture_default_str();
   command->add_option("-o,--output", flags->output)->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   command->callback([flags] { run(*flags); });
 }

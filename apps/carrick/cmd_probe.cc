@@ -29,7 +29,8 @@ Result<PodFilter> parse_selection(const explain::World& world, const std::string
     k8s::StringMap labels;
     for (std::string_view pair : split(text, ',')) {
       size_t equals = pair.find('=');
-      if (equals == std::string_view::npos) return fail(ErrorKind::kInvalid, "\"{}\": not label=value[,label=value]", text);
+      if (equals == std::string_view::npos)
+        return fail(ErrorKind::kInvalid, "\"{}\": not label=value[,label=value]", text);
       labels[std::string(trim(pair.substr(0, equals)))] = trim(pair.substr(equals + 1));
     }
     return PodFilter([labels](const k8s::Pod& pod) { return k8s::matches(labels, pod.metadata.labels); });
@@ -46,26 +47,36 @@ Result<PodFilter> parse_selection(const explain::World& world, const std::string
 
 void print_text(const lab::ProbeReport& report) {
   if (report.matrix.sources.size() <= kWidestTable) std::printf("%s\n", explain::to_text(report.matrix).c_str());
-  for (const std::string& sentence : lab::describe_disagreements(report, kShownDisagreements)) std::printf("DISAGREE %s\n", sentence.c_str());
+  for (const std::string& sentence : lab::describe_disagreements(report, kShownDisagreements))
+    std::printf("DISAGREE %s\n", sentence.c_str());
   size_t allowed = 0, denied = 0, refused = 0;
   for (const auto& outcome : report.outcomes) {
     allowed += outcome.verdict == lab::Verdict::kAllow;
     denied += outcome.verdict == lab::Verdict::kDeny;
     refused += outcome.verdict == lab::Verdict::kRefuse;
   }
-  std::printf("%zu probes in %.2f s (%.0f a second): %zu allowed, %zu denied, %zu refused; %zu disagreements with explain\n", report.outcomes.size(),
-              report.seconds, static_cast<double>(report.outcomes.size()) / std::max(report.seconds, 1e-6), allowed, denied, refused, report.disagree.size());
+  std::printf(
+      "%zu probes in %.2f s (%.0f a second): %zu allowed, %zu denied, %zu refused; %zu disagreements with explain\n",
+      report.outcomes.size(), report.seconds,
+      static_cast<double>(report.outcomes.size()) / std::max(report.seconds, 1e-6), allowed, denied, refused,
+      report.disagree.size());
 }
 
 Result<void> run(const Flags& flags) {
-  if (!flags.all && flags.from.empty() && flags.to.empty()) return fail(ErrorKind::kInvalid, "say --all, or which pods with --from and --to");
+  if (!flags.all && flags.from.empty() && flags.to.empty())
+    return fail(ErrorKind::kInvalid, "say --all, or which pods with --from and --to");
   auto running = TRY(lab::find_running_lab(flags.lab));
   auto snapshot = TRY(lab::fetch_snapshot(flags.lab));
-  explain::WorldOptions world_options{.routing = running.record.config.vxlan ? desired::Routing::kVxlan : desired::Routing::kNative};
+  explain::WorldOptions world_options{.routing = running.record.config.vxlan ? desired::Routing::kVxlan
+                                                                             : desired::Routing::kNative};
   auto world = explain::make_world(std::make_shared<const k8s::Snapshot>(std::move(snapshot)), world_options);
   lab::ProbeOptions options{.timeout = std::chrono::milliseconds(flags.timeout_ms)};
-  options.matrix.via = flags.via == "service" ? explain::Via::kService : flags.via == "dns" ? explain::Via::kDns : explain::Via::kPod;
-  options.matrix.family = flags.family == "ipv4" ? explain::Family::kV4 : flags.family == "ipv6" ? explain::Family::kV6 : explain::Family::kAny;
+  options.matrix.via = flags.via == "service" ? explain::Via::kService
+                       : flags.via == "dns"   ? explain::Via::kDns
+                                              : explain::Via::kPod;
+  options.matrix.family = flags.family == "ipv4"   ? explain::Family::kV4
+                          : flags.family == "ipv6" ? explain::Family::kV6
+                                                   : explain::Family::kAny;
   options.matrix.sctp = false;  // this prober speaks TCP and UDP
   options.matrix.from = TRY(parse_selection(world, flags.from));
   options.matrix.to = TRY(parse_selection(world, flags.to));
@@ -76,7 +87,9 @@ Result<void> run(const Flags& flags) {
     print_text(report);
   if (!report.disagree.empty()) exit_code = 1;
   // No probe proves nothing: it is not to be taken for agreement.
-  if (report.outcomes.empty()) return fail(ErrorKind::kInvalid, "there is nothing to probe: no pod that was selected, or no address of that family");
+  if (report.outcomes.empty())
+    return fail(ErrorKind::kInvalid,
+                "there is nothing to probe: no pod that was selected, or no address of that family");
   return {};
 }
 
@@ -84,20 +97,29 @@ Result<void> run(const Flags& flags) {
 
 void add_probe(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("probe", "Make real connections in a lab and compare every one with what explain says");
+  CLI::App* command =
+      app.add_subcommand("probe", "Make real connections in a lab and compare every one with what explain says");
   command->add_option("--lab", flags->lab, "name of the lab")->capture_default_str();
   command->add_option("--from", flags->from, "sources: NAMESPACE, NAMESPACE/POD, NAMESPACE/deploy/NAME or label=value");
   command->add_option("--to", flags->to, "destinations, in the same words");
   command->add_flag("--all", flags->all, "every pod to every listening port of every other pod");
-  command->add_option("--via", flags->via, "connect to pod addresses, to Services, or to names")->check(CLI::IsMember({"pod", "service", "dns"}))->capture_default_str();
-  command->add_option("--ip-family", flags->family, "dual: IPv4 where both ends have it")->check(CLI::IsMember({"dual", "ipv4", "ipv6"}))->capture_default_str();
-  command->add_option("--timeout-ms", flags->timeout_ms, "silence for so long is a deny")->check(CLI::Range(20, 60000))->capture_default_str();
+  command->add_option("--via", flags->via, "connect to pod addresses, to Services, or to names")
+      ->check(CLI::IsMember({"pod", "service", "dns"}))
+      ->capture_default_str();
+  command->add_option("--ip-family", flags->family, "dual: IPv4 where both ends have it")
+      ->check(CLI::IsMember({"dual", "ipv4", "ipv6"}))
+      ->capture_default_str();
+  command->add_option("--timeout-ms", flags->timeout_ms, "silence for so long is a deny")
+      ->check(CLI::Range(20, 60000))
+      ->capture_default_str();
   command->add_option("-o,--output", flags->output)->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   command->callback([flags] {
     auto done = run(*flags);
     if (done) return;
     std::fprintf(stderr, "carrick probe: %s\n", done.error().message.c_str());
-    exit_code = done.error().kind == ErrorKind::kUnsupported ? 3 : done.error().kind == ErrorKind::kTransient || done.error().kind == ErrorKind::kInternal ? 1 : 2;
+    exit_code = done.error().kind == ErrorKind::kUnsupported                                              ? 3
+                : done.error().kind == ErrorKind::kTransient || done.error().kind == ErrorKind::kInternal ? 1
+                                                                                                          : 2;
   });
 }
 

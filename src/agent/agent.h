@@ -12,21 +12,21 @@ namespace carrick::agent {
 struct AgentOptions {
   std::string node_name;
   std::string kubeconfig;
-  std::string state_dir = "/run/carrick";          // addresses given out, attachments (0700)
-  std::string bpffs = "/sys/fs/bpf/carrick";       // maps, programs and links are pinned here
-  std::string cgroup;                              // cgroup v2 folder of the node's tasks; empty = no socket hooks
+  std::string state_dir = "/run/carrick";     // addresses given out, attachments (0700)
+  std::string bpffs = "/sys/fs/bpf/carrick";  // maps, programs and links are pinned here
+  std::string cgroup;                         // cgroup v2 folder of the node's tasks; empty = no socket hooks
   std::string cni_socket = "/run/carrick/cni.sock";
-  std::string cni_conf_dir;                        // where the conflist goes once pods can be served; empty = nowhere
-  std::string uplink;                              // empty = the link towards the API server
+  std::string cni_conf_dir;  // where the conflist goes once pods can be served; empty = nowhere
+  std::string uplink;        // empty = the link towards the API server
   desired::Routing routing = desired::Routing::kNative;
-  std::vector<net::SocketAddress> upstream_dns;    // for names outside the cluster
+  std::vector<net::SocketAddress> upstream_dns;  // for names outside the cluster
   std::string cluster_domain = "cluster.local";
-  std::vector<net::Prefix> service_cidrs;          // reverse DNS zones
-  bool small_maps = false;                         // a node of a lab: few connections, many nodes on one machine
+  std::vector<net::Prefix> service_cidrs;  // reverse DNS zones
+  bool small_maps = false;                 // a node of a lab: few connections, many nodes on one machine
 };
 
-// Runs until SIGTERM or SIGINT; pods, maps and programs stay as they are then. In the calling process's network namespace.
-// kUnsupported: the kernel lacks something (its name is in the sentence).
+// Runs until SIGTERM or SIGINT; pods, maps and programs stay as they are then. In the calling process's network
+// namespace. kUnsupported: the kernel lacks something (its name is in the sentence).
 Result<void> run(const AgentOptions& options);
 
 }  // namespace carrick::agent

@@ -8,8 +8,8 @@ namespace {
 
 constexpr uint32_t kLoopback = 1;
 constexpr const char* kOverlayLink = "carrick_vxlan";
-// Outer Ethernet is the uplink's own; IPv4 20 (IPv6 40) + UDP 8 + VXLAN 8 + inner Ethernet 14 (RFC 7348). The larger one, so that
-// either family may carry the tunnel.
+// Outer Ethernet is the uplink's own; IPv4 20 (IPv6 40) + UDP 8 + VXLAN 8 + inner Ethernet 14 (RFC 7348). The larger
+// one, so that either family may carry the tunnel.
 constexpr uint32_t kVxlanOverhead = 70;
 constexpr uint32_t kVxlanOverheadV4 = 50;
 
@@ -17,12 +17,15 @@ constexpr uint32_t kVxlanOverheadV4 = 50;
 Result<net::IpAddress> address_of(const std::string& server) {
   size_t begin = server.find("://");
   std::string host = begin == std::string::npos ? server : server.substr(begin + 3);
-  if (!host.empty() && host[0] == '[') host = host.substr(1, host.find(']') - 1);
-  else host = host.substr(0, host.find_first_of(":/"));
+  if (!host.empty() && host[0] == '[')
+    host = host.substr(1, host.find(']') - 1);
+  else
+    host = host.substr(0, host.find_first_of(":/"));
   return net::IpAddress::parse(host);
 }
 
-Result<kernel::Link> find_uplink(const AgentOptions& options, const watch::Credentials& credentials, kernel::Netlink& node) {
+Result<kernel::Link> find_uplink(const AgentOptions& options, const watch::Credentials& credentials,
+                                 kernel::Netlink& node) {
   if (!options.uplink.empty()) return node.link(options.uplink);
   for (const auto& server : credentials.servers) {
     auto address = address_of(server);
@@ -30,10 +33,12 @@ Result<kernel::Link> find_uplink(const AgentOptions& options, const watch::Crede
     auto hop = node.route_to(*address);
     if (hop && !hop->local && hop->ifindex != kLoopback) return node.link(hop->ifindex);
   }
-  return fail(ErrorKind::kInvalid, "the link towards other nodes cannot be told from the API server's address: name it with --uplink");
+  return fail(ErrorKind::kInvalid,
+              "the link towards other nodes cannot be told from the API server's address: name it with --uplink");
 }
 
-Result<uint32_t> prepare_overlay(const AgentOptions& options, const kernel::Link& uplink, bool v6_underlay, kernel::Netlink& node) {
+Result<uint32_t> prepare_overlay(const AgentOptions& options, const kernel::Link& uplink, bool v6_underlay,
+                                 kernel::Netlink& node) {
   auto present = node.link(kOverlayLink);
   if (!present) {
     TRY_VOID(node.apply({kernel::CreateVxlan{.name = kOverlayLink,
@@ -47,11 +52,13 @@ Result<uint32_t> prepare_overlay(const AgentOptions& options, const kernel::Link
 
 }  // namespace
 
-Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Credentials& credentials, kernel::Network& network) {
+Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Credentials& credentials,
+                                kernel::Network& network) {
   auto node = TRY(network.netlink(-1));
   TRY_VOID(cni::prepare_node(network));
   kernel::Link uplink = TRY(find_uplink(options, credentials, *node));
-  NodeLinks out{.uplink_ifindex = uplink.ifindex, .uplink = uplink.name, .uplink_mtu = uplink.mtu, .pod_mtu = uplink.mtu};
+  NodeLinks out{
+      .uplink_ifindex = uplink.ifindex, .uplink = uplink.name, .uplink_mtu = uplink.mtu, .pod_mtu = uplink.mtu};
   auto addresses = TRY(node->addresses());
   bool v4 = false, v6 = false;
   for (const auto& a : addresses)
@@ -63,7 +70,8 @@ Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Creden
   if (v4) out.dns_addresses.push_back(*net::IpAddress::parse(desired::kNodeDnsV4));
   if (v6) out.dns_addresses.push_back(*net::IpAddress::parse(desired::kNodeDnsV6));
   for (const auto& address : out.dns_addresses)
-    TRY_VOID(node->apply({kernel::AddAddress{.address = {kLoopback, address, address.is_v4() ? 32 : 128}, .host_scope = true}}));
+    TRY_VOID(node->apply(
+        {kernel::AddAddress{.address = {kLoopback, address, address.is_v4() ? 32 : 128}, .host_scope = true}}));
   return out;
 }
 

@@ -15,11 +15,12 @@ struct NodeLinks {
   uint32_t uplink_ifindex = 0, overlay_ifindex = 0;
   std::string uplink;
   uint32_t uplink_mtu = 1500;
-  uint32_t pod_mtu = 1500;  // of the uplink less the tunnel's overhead
+  uint32_t pod_mtu = 1500;                    // of the uplink less the tunnel's overhead
   std::vector<net::IpAddress> dns_addresses;  // on lo, for the node's DNS server
 };
 
 // Idempotent: finds the uplink, makes the tunnel device, puts the DNS addresses on lo, switches forwarding on.
-Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Credentials& credentials, kernel::Network& network);
+Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Credentials& credentials,
+                                kernel::Network& network);
 
 }  // namespace carrick::agent

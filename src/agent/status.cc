@@ -25,11 +25,13 @@ json::object drops_of(const std::vector<uint64_t>& counters) {
 
 json::object status_document(const StatusInputs& in) {
   json::array tables, failures;
-  for (const auto& table : in.realized.tables) tables.push_back({{"name", table.name}, {"rows", table.rows}, {"failing", table.failing}});
+  for (const auto& table : in.realized.tables)
+    tables.push_back({{"name", table.name}, {"rows", table.rows}, {"failing", table.failing}});
   tables.push_back({{"name", "routes"}, {"rows", in.routes.rows}, {"failing", in.routes.failures.size()}});
   for (const auto& failure : in.realized.failures)
     failures.push_back({{"table", failure.table}, {"owner", failure.owner}, {"error", failure.error.message}});
-  for (const auto& sentence : in.routes.failures) failures.push_back({{"table", "routes"}, {"owner", ""}, {"error", sentence}});
+  for (const auto& sentence : in.routes.failures)
+    failures.push_back({{"table", "routes"}, {"owner", ""}, {"error", sentence}});
   json::array dns_addresses;
   for (const auto& address : in.links.dns_addresses) dns_addresses.emplace_back(address.str());
   return {{"node", in.node},
@@ -44,9 +46,22 @@ json::object status_document(const StatusInputs& in) {
           {"epoch", in.realized.epoch},
           {"tables", std::move(tables)},
           {"failures", std::move(failures)},
-          {"links", {{"uplink", in.links.uplink}, {"uplinkMtu", in.links.uplink_mtu}, {"podMtu", in.links.pod_mtu}, {"vxlan", in.links.overlay_ifindex != 0}}},
-          {"watch", {{"lists", in.watch.lists}, {"events", in.watch.events}, {"restarts", in.watch.restarts}, {"decodeFailures", in.watch.decode_failures}, {"lastError", in.watch.last_error}}},
-          {"dns", {{"addresses", std::move(dns_addresses)}, {"synced", in.dns.synced}, {"names", in.dns.table_names}, {"requests", in.dns.request_count()}}},
+          {"links",
+           {{"uplink", in.links.uplink},
+            {"uplinkMtu", in.links.uplink_mtu},
+            {"podMtu", in.links.pod_mtu},
+            {"vxlan", in.links.overlay_ifindex != 0}}},
+          {"watch",
+           {{"lists", in.watch.lists},
+            {"events", in.watch.events},
+            {"restarts", in.watch.restarts},
+            {"decodeFailures", in.watch.decode_failures},
+            {"lastError", in.watch.last_error}}},
+          {"dns",
+           {{"addresses", std::move(dns_addresses)},
+            {"synced", in.dns.synced},
+            {"names", in.dns.table_names},
+            {"requests", in.dns.request_count()}}},
           {"drops", drops_of(in.counters)}};
 }
 

@@ -41,17 +41,26 @@ class Node {
     if (links.overlay_ifindex) TRY_VOID(programs->attach(links.overlay_ifindex, kernel::Attachment::kOverlay));
     if (!options.cgroup.empty()) TRY_VOID(programs->attach_cgroup(options.cgroup));
     auto routes = std::make_unique<realize::RouteTarget>(TRY(kernel::open_netlink()));
-    std::unique_ptr<Node> node(new Node(io, options, std::move(credentials), std::move(links), std::move(programs), std::move(realizer), std::move(routes)));
+    std::unique_ptr<Node> node(new Node(io, options, std::move(credentials), std::move(links), std::move(programs),
+                                        std::move(realizer), std::move(routes)));
     TRY_VOID(node->open_doors());
     return node;
   }
 
  private:
   Node(asio::io_context& io, const AgentOptions& options, watch::Credentials credentials, NodeLinks links,
-       std::unique_ptr<kernel::Programs> programs, std::unique_ptr<realize::Realizer> realizer, std::unique_ptr<realize::RouteTarget> routes)
-      : io_(io), options_(options), links_(std::move(links)), programs_(std::move(programs)), realizer_(std::move(realizer)),
-        routes_(std::move(routes)), retry_timer_(io), client_(io, std::move(credentials), 2),
-        watcher_(io, client_, [this](auto snapshot, const auto& changes) { on_snapshot(std::move(snapshot), changes); }) {
+       std::unique_ptr<kernel::Programs> programs, std::unique_ptr<realize::Realizer> realizer,
+       std::unique_ptr<realize::RouteTarget> routes)
+      : io_(io),
+        options_(options),
+        links_(std::move(links)),
+        programs_(std::move(programs)),
+        realizer_(std::move(realizer)),
+        routes_(std::move(routes)),
+        retry_timer_(io),
+        client_(io, std::move(credentials), 2),
+        watcher_(io, client_,
+                 [this](auto snapshot, const auto& changes) { on_snapshot(std::move(snapshot), changes); }) {
     view_.node_name = options.node_name;
     view_.routing = options.routing;
     view_.cluster_domain = options.cluster_domain;
@@ -76,8 +85,11 @@ class Node {
       if (std::string why = not_ready_because(); !why.empty()) return fail(ErrorKind::kTransient, "{}", why);
       return {};
     };
-    cni_ = TRY(cni::Server::open(io_, {.socket = options_.cni_socket, .state_dir = options_.state_dir + "/cni", .mtu = links_.pod_mtu}, std::move(hooks)));
-    cni_->register_verb("status", [this](const boost::json::object&) -> Result<boost::json::value> { return status(); });
+    cni_ = TRY(cni::Server::open(
+        io_, {.socket = options_.cni_socket, .state_dir = options_.state_dir + "/cni", .mtu = links_.pod_mtu},
+        std::move(hooks)));
+    cni_->register_verb("status",
+                        [this](const boost::json::object&) -> Result<boost::json::value> { return status(); });
     for (auto& [id, pod] : cni_->pods()) {
       TRY_VOID(programs_->attach(pod.ifindex, kernel::Attachment::kPod));
       view_.pods[id] = pod;
@@ -89,7 +101,8 @@ class Node {
 
   // A DNS server that cannot start leaves names dead but packets alive; it is said in the status and tried again.
   void start_dns() {
-    dns::DnsOptions dns_options{.upstreams = options_.upstream_dns, .zone = options_.cluster_domain, .server_id = options_.node_name};
+    dns::DnsOptions dns_options{
+        .upstreams = options_.upstream_dns, .zone = options_.cluster_domain, .server_id = options_.node_name};
     for (const auto& address : links_.dns_addresses) dns_options.listen.push_back({address, 53});
     auto server = std::make_unique<dns::DnsServer>(dns_options);
     if (auto started = server->start(); !started) {
@@ -119,7 +132,8 @@ class Node {
     const k8s::Node& node = *found->second;
     std::vector<net::IpAddress> addresses;
     for (const auto& entry : node.status.addresses)
-      if (auto address = net::IpAddress::parse(entry.address); entry.type == "InternalIP" && address) addresses.push_back(*address);
+      if (auto address = net::IpAddress::parse(entry.address); entry.type == "InternalIP" && address)
+        addresses.push_back(*address);
     view_.addresses = std::move(addresses);
     std::vector<net::Prefix> cidrs;
     for (const auto& text : node.spec.podCIDRs)
@@ -143,7 +157,9 @@ class Node {
 
   void recompute() {
     const desired::Tables& tables = compiler_.apply(*snapshot_, std::exchange(changes_, {}), view_);
-    realize::NodeConfig config{.uplink_ifindex = links_.uplink_ifindex, .overlay_ifindex = links_.overlay_ifindex, .addresses = view_.addresses};
+    realize::NodeConfig config{.uplink_ifindex = links_.uplink_ifindex,
+                               .overlay_ifindex = links_.overlay_ifindex,
+                               .addresses = view_.addresses};
     tables_ = &tables;
     auto applied = realizer_->apply(tables, config);
     if (!applied) {
@@ -159,8 +175,10 @@ class Node {
     if (routes_done_ && tables_->routes == routes_realized_) return;
     auto applied = routes_->apply(tables_->routes, {links_.overlay_ifindex, view_.addresses}, tables_->prune);
     routes_done_ = applied && applied->failures.empty();
-    if (applied) route_status_ = *applied;
-    else route_status_.failures = {applied.error().message};
+    if (applied)
+      route_status_ = *applied;
+    else
+      route_status_.failures = {applied.error().message};
     routes_realized_ = tables_->routes;
     if (!routes_done_) retry_at(Clock::now() + std::chrono::seconds(1));
   }
@@ -209,9 +227,12 @@ class Node {
     if (!tables_) return fail(ErrorKind::kTransient, "pod {}: the API server has not been heard yet", name);
     auto row = tables_->pods.find(pod->second.ifindex);
     if (row == tables_->pods.end()) return fail(ErrorKind::kTransient, "pod {}: not compiled yet", name);
-    if (row->second.blocked) return fail(ErrorKind::kTransient, "pod {}: the API server does not know it yet, so its policies are unknown", name);
+    if (row->second.blocked)
+      return fail(ErrorKind::kTransient, "pod {}: the API server does not know it yet, so its policies are unknown",
+                  name);
     for (const auto& failure : realizer_->status().failures)
-      if (failure.owner == row->second.owner.str()) return fail(ErrorKind::kTransient, "pod {}: {}", name, failure.error.message);
+      if (failure.owner == row->second.owner.str())
+        return fail(ErrorKind::kTransient, "pod {}: {}", name, failure.error.message);
     return {};
   }
 
@@ -279,7 +300,8 @@ class Node {
   uint64_t names_published_ = 0;
   Clock::time_point snapshot_since_;
   double last_apply_ms_ = 0;
-  bool settled_ = true, routes_done_ = false, recompute_posted_ = false, retry_pending_ = false, conflist_installed_ = false;
+  bool settled_ = true, routes_done_ = false, recompute_posted_ = false, retry_pending_ = false,
+       conflist_installed_ = false;
 };
 
 }  // namespace

@@ -30,8 +30,10 @@ std::string as_utf8(std::string_view text) {
   std::string out;
   while (!text.empty()) {
     const size_t length = sequence_length(text);
-    if (length == 0) out += "\xef\xbf\xbd";  // U+FFFD
-    else out += text.substr(0, length);
+    if (length == 0)
+      out += "\xef\xbf\xbd";  // U+FFFD
+    else
+      out += text.substr(0, length);
     text.remove_prefix(std::max<size_t>(length, 1));
   }
   return out;
@@ -55,8 +57,12 @@ json::object to_json(const Status& status) {
     details["causes"] = std::move(causes);
   }
   if (status.retry_after_seconds > 0) details["retryAfterSeconds"] = status.retry_after_seconds;
-  json::object out{{"kind", "Status"},    {"apiVersion", "v1"},        {"metadata", json::object{}},
-                   {"status", "Failure"}, {"message", as_utf8(status.message)}, {"reason", status.reason}};
+  json::object out{{"kind", "Status"},
+                   {"apiVersion", "v1"},
+                   {"metadata", json::object{}},
+                   {"status", "Failure"},
+                   {"message", as_utf8(status.message)},
+                   {"reason", status.reason}};
   if (!details.empty()) out["details"] = std::move(details);
   out["code"] = status.code;
   return out;

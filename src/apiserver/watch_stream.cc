@@ -154,7 +154,8 @@ WatchHub::WatchHub(Store& store) {
 
 void WatchHub::add(const std::shared_ptr<WatchStream>& stream) {
   auto& streams = streams_[&stream->type()];
-  std::erase_if(streams, [](const auto& weak) { return weak.expired(); });  // kinds that never change are never dispatched
+  std::erase_if(streams,
+                [](const auto& weak) { return weak.expired(); });  // kinds that never change are never dispatched
   streams.push_back(stream);
 }
 

@@ -12,9 +12,21 @@ enum class Level { kDebug, kInfo, kWarn, kError };
 void set_level(Level level);
 void write(Level level, std::string_view text);
 
-template <class... Args> void debug(fmt::format_string<Args...> f, Args&&... args) { write(Level::kDebug, fmt::format(f, std::forward<Args>(args)...)); }
-template <class... Args> void info(fmt::format_string<Args...> f, Args&&... args) { write(Level::kInfo, fmt::format(f, std::forward<Args>(args)...)); }
-template <class... Args> void warn(fmt::format_string<Args...> f, Args&&... args) { write(Level::kWarn, fmt::format(f, std::forward<Args>(args)...)); }
-template <class... Args> void error(fmt::format_string<Args...> f, Args&&... args) { write(Level::kError, fmt::format(f, std::forward<Args>(args)...)); }
+template <class... Args>
+void debug(fmt::format_string<Args...> f, Args&&... args) {
+  write(Level::kDebug, fmt::format(f, std::forward<Args>(args)...));
+}
+template <class... Args>
+void info(fmt::format_string<Args...> f, Args&&... args) {
+  write(Level::kInfo, fmt::format(f, std::forward<Args>(args)...));
+}
+template <class... Args>
+void warn(fmt::format_string<Args...> f, Args&&... args) {
+  write(Level::kWarn, fmt::format(f, std::forward<Args>(args)...));
+}
+template <class... Args>
+void error(fmt::format_string<Args...> f, Args&&... args) {
+  write(Level::kError, fmt::format(f, std::forward<Args>(args)...));
+}
 
 }  // namespace carrick::log

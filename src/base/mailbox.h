@@ -7,8 +7,9 @@
 
 namespace carrick {
 
-// Bounded coalescing mailbox between two strands: it holds one value, the newest wins, and `wake` runs on the producer's
-// thread once for each change from empty to full (typically it posts to the consumer's executor, which calls take()).
+// Bounded coalescing mailbox between two strands: it holds one value, the newest wins, and `wake` runs on the
+// producer's thread once for each change from empty to full (typically it posts to the consumer's executor, which calls
+// take()).
 template <class T>
 class Mailbox {
  public:

@@ -49,14 +49,14 @@ std::unexpected<Error> fail_errno(int error_number, std::string_view what);
 }  // namespace carrick
 
 // Value of a Result, or return its error from the enclosing function. Not for coroutines.
-#define TRY(...)                                                    \
-  ({                                                                \
-    auto&& try_result_ = (__VA_ARGS__);                             \
-    if (!try_result_) return std::unexpected(try_result_.error());  \
-    std::move(*try_result_);                                        \
+#define TRY(...)                                                   \
+  ({                                                               \
+    auto&& try_result_ = (__VA_ARGS__);                            \
+    if (!try_result_) return std::unexpected(try_result_.error()); \
+    std::move(*try_result_);                                       \
   })
-#define TRY_VOID(...)                                               \
-  do {                                                              \
-    auto&& try_result_ = (__VA_ARGS__);                             \
-    if (!try_result_) return std::unexpected(try_result_.error());  \
+#define TRY_VOID(...)                                              \
+  do {                                                             \
+    auto&& try_result_ = (__VA_ARGS__);                            \
+    if (!try_result_) return std::unexpected(try_result_.error()); \
   } while (false)

@@ -24,8 +24,9 @@ k8s::ChangeSet everything_in(const k8s::Snapshot& snapshot) {
 }
 
 bool same_but_pods(const NodeView& a, const NodeView& b) {
-  return a.node_name == b.node_name && a.addresses == b.addresses && a.routing == b.routing && a.dns_addresses == b.dns_addresses &&
-         a.dns_service == b.dns_service && a.cluster_domain == b.cluster_domain && a.service_cidrs == b.service_cidrs;
+  return a.node_name == b.node_name && a.addresses == b.addresses && a.routing == b.routing &&
+         a.dns_addresses == b.dns_addresses && a.dns_service == b.dns_service && a.cluster_domain == b.cluster_domain &&
+         a.service_cidrs == b.service_cidrs;
 }
 
 }  // namespace
@@ -74,13 +75,16 @@ void Compiler::State::note_nodes(Round& round, const Keys& changed) {
     auto known = nodes.find(key.name);
     NodeFacts facts;
     if (object != round.snapshot.nodes.end())
-      facts = {internal_ips(*object->second), every_ip(*object->second), pod_cidrs(*object->second), zone_of(*object->second)};
+      facts = {internal_ips(*object->second), every_ip(*object->second), pod_cidrs(*object->second),
+               zone_of(*object->second)};
     NodeFacts before = known == nodes.end() ? NodeFacts() : known->second;
     if (facts == before && (object != round.snapshot.nodes.end()) == (known != nodes.end())) continue;
     round.nodes = true;
     if (key.name == node.node_name && facts.zone != before.zone) round.own_zone = true;
-    if (object == round.snapshot.nodes.end()) nodes.erase(key.name);
-    else nodes[key.name] = std::move(facts);
+    if (object == round.snapshot.nodes.end())
+      nodes.erase(key.name);
+    else
+      nodes[key.name] = std::move(facts);
   }
 }
 
@@ -96,8 +100,10 @@ bool IdentityNumbers::remove(const std::string& content) {
   if (--use->second > 0) return false;
   uses_.erase(use);
   auto preferred = preferred_.find(preferred_identity(content));
-  if (--preferred->second > 0) --collisions_;
-  else preferred_.erase(preferred);
+  if (--preferred->second > 0)
+    --collisions_;
+  else
+    preferred_.erase(preferred);
   numbers_.erase(content);
   return true;
 }

@@ -19,8 +19,10 @@ void Compiler::State::update_identities(Round& round) {
   for (const auto& key : changed) {
     auto object = pods.find(key);
     const bool bound = object != pods.end() && object->second->spec.nodeName == node.node_name;
-    if (bound) bound_here.insert(key);
-    else bound_here.erase(key);
+    if (bound)
+      bound_here.insert(key);
+    else
+      bound_here.erase(key);
     std::optional<std::string> content;
     if (object != pods.end() && has_identity(*object->second)) content = identity_content(*object->second, interest);
     auto known = contents.find(key);
@@ -30,8 +32,10 @@ void Compiler::State::update_identities(Round& round) {
       classes_changed |= numbers.remove(known->second);
       contents.erase(known);
     }
-    if (content) contents.emplace(key, std::move(*content));
-    else identities.erase(key);
+    if (content)
+      contents.emplace(key, std::move(*content));
+    else
+      identities.erase(key);
     renumbered.insert(key);
   }
   numbers.settle();
@@ -42,8 +46,10 @@ void Compiler::State::update_identities(Round& round) {
 }
 
 void Compiler::State::update_policy(Round& round) {
-  // Identities stand for classes of pods; which pods are in a class does not matter to policy, unless their addresses do.
-  bool stale = round.policies || round.namespaces || classes_changed || numbers.renumbered() || (model.needs_addresses && pod_objects_changed);
+  // Identities stand for classes of pods; which pods are in a class does not matter to policy, unless their addresses
+  // do.
+  bool stale = round.policies || round.namespaces || classes_changed || numbers.renumbered() ||
+               (model.needs_addresses && pod_objects_changed);
   if (stale) model = resolve_policies(round.snapshot, identities);
   std::set<Identity> wanted{kThisNodeIdentity};
   auto want = [&](const k8s::NamespacedName& key) {
@@ -68,7 +74,8 @@ void Compiler::State::update_peers(Round& round) {
     peers->set_local_pods(node, round.snapshot, identities);
     for (const auto& [key, pod] : pods) peers->set_pod(key, pod.get(), identity(key));
     tables.peers = peers->node_rows();
-    for (const auto& address : peers->pod_addresses()) tables.peers.insert_or_assign(net::Prefix::host(address), *peers->row(address));
+    for (const auto& address : peers->pod_addresses())
+      tables.peers.insert_or_assign(net::Prefix::host(address), *peers->row(address));
     return;
   }
   Keys changed = round.pods;
@@ -79,8 +86,10 @@ void Compiler::State::update_peers(Round& round) {
     touched.merge(peers->set_pod(key, object == pods.end() ? nullptr : object->second.get(), identity(key)));
   }
   for (const auto& address : touched) {
-    if (auto row = peers->row(address)) tables.peers.insert_or_assign(net::Prefix::host(address), std::move(*row));
-    else tables.peers.erase(net::Prefix::host(address));
+    if (auto row = peers->row(address))
+      tables.peers.insert_or_assign(net::Prefix::host(address), std::move(*row));
+    else
+      tables.peers.erase(net::Prefix::host(address));
   }
 }
 

@@ -118,10 +118,13 @@ void Compiler::State::set_pod_name(const k8s::NamespacedName& key, const k8s::Po
 }
 
 void Compiler::State::update_names(Round& round) {
-  bool zone = round.nodes || round.namespaces || !round.services.empty() || tables.names.synced != round.snapshot.synced;
+  bool zone =
+      round.nodes || round.namespaces || !round.services.empty() || tables.names.synced != round.snapshot.synced;
   for (const auto& key : round.services) {
     auto object = round.snapshot.services.find(key);
-    set_service_names(key, object == round.snapshot.services.end() ? ServiceNames() : compile_service_names(*object->second, slices(round.snapshot, key)));
+    set_service_names(key, object == round.snapshot.services.end()
+                               ? ServiceNames()
+                               : compile_service_names(*object->second, slices(round.snapshot, key)));
   }
   for (const auto& key : round.pods) {
     auto object = round.snapshot.pods.find(key);

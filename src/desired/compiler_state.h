@@ -8,8 +8,8 @@
 #include "desired/pods/peer_index.h"
 #include "desired/policy/rules.h"
 
-// Inside of Compiler: for each table, what lets one changed object touch only its own rows. compile() is the definition and
-// knows nothing of this; the property test in compiler_test.cc holds the two together.
+// Inside of Compiler: for each table, what lets one changed object touch only its own rows. compile() is the definition
+// and knows nothing of this; the property test in compiler_test.cc holds the two together.
 namespace carrick::desired {
 
 using Keys = std::set<k8s::NamespacedName>;
@@ -22,7 +22,9 @@ class IdentityNumbers {
   bool remove(const std::string& content);
   void settle();  // after a round of changes
   Identity of(const std::string& content) const { return numbers_.at(content); }
-  bool renumbered() const { return renumbered_; }  // by the last settle(): other contents than those added may have changed
+  bool renumbered() const {
+    return renumbered_;
+  }  // by the last settle(): other contents than those added may have changed
 
  private:
   std::map<std::string, int> uses_;

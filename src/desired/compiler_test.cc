@@ -12,32 +12,61 @@ class Walk {
   explicit Walk(uint64_t seed) : random_(seed) {
     for (const char* name : {"x", "y", "kube-system"}) cluster_.add_namespace(name, random_.labels());
     for (int i = 0; i < 3; ++i) cluster_.add_node(i, i < 2 ? "east" : "");
-    cluster_.add_service("kube-system", "kube-dns", {"10.96.0.10", "2001:db8:96::a"}, {{"dns", "UDP", {}, 53}, {"dns-tcp", "TCP", {}, 53}});
+    cluster_.add_service("kube-system", "kube-dns", {"10.96.0.10", "2001:db8:96::a"},
+                         {{"dns", "UDP", {}, 53}, {"dns-tcp", "TCP", {}, 53}});
   }
 
   void step() {
     switch (random_.below(14)) {
-      case 0: cluster_.add_namespace(random_.pick<std::string>({"x", "y", "z"}), random_.labels()); break;
-      case 1: erase(cluster_.snapshot.namespaces, cluster_.changes.namespaces); break;
-      case 2: case 3: add_pod(); break;
-      case 4: erase(cluster_.snapshot.pods, cluster_.changes.pods); break;
-      case 5: change_pod(); break;
-      case 6: case 7: cluster_.add_policy(ns(), fmt::format("p{}", random_.below(4)), random_.policy()); break;
-      case 8: erase(cluster_.snapshot.networkpolicies, cluster_.changes.networkpolicies); break;
-      case 9: add_service(); break;
-      case 10: erase(cluster_.snapshot.services, cluster_.changes.services); break;
-      case 11: slices(); break;
-      case 12: erase(cluster_.snapshot.endpointslices, cluster_.changes.endpointslices); break;
-      default: node_event();
+      case 0:
+        cluster_.add_namespace(random_.pick<std::string>({"x", "y", "z"}), random_.labels());
+        break;
+      case 1:
+        erase(cluster_.snapshot.namespaces, cluster_.changes.namespaces);
+        break;
+      case 2:
+      case 3:
+        add_pod();
+        break;
+      case 4:
+        erase(cluster_.snapshot.pods, cluster_.changes.pods);
+        break;
+      case 5:
+        change_pod();
+        break;
+      case 6:
+      case 7:
+        cluster_.add_policy(ns(), fmt::format("p{}", random_.below(4)), random_.policy());
+        break;
+      case 8:
+        erase(cluster_.snapshot.networkpolicies, cluster_.changes.networkpolicies);
+        break;
+      case 9:
+        add_service();
+        break;
+      case 10:
+        erase(cluster_.snapshot.services, cluster_.changes.services);
+        break;
+      case 11:
+        slices();
+        break;
+      case 12:
+        erase(cluster_.snapshot.endpointslices, cluster_.changes.endpointslices);
+        break;
+      default:
+        node_event();
     }
   }
 
-  // Which of the pods bound to node 0 are plumbed is the node's own affair, as is a pod that the API does not know (any more).
+  // Which of the pods bound to node 0 are plumbed is the node's own affair, as is a pod that the API does not know (any
+  // more).
   NodeView view() {
     NodeView out = cluster_.view(0);
     std::erase_if(out.pods, [&](const auto& pod) { return net::stable_hash(pod.first) % 4 == plumbed_ % 4; });
-    if (plumbed_ % 3 == 0) out.pods["orphan"] = {{"x", "gone"}, "u", "orphan", "lxc1", 1, {}, {}, {TestCluster::ip("10.1.0.250")}, {}};
-    if (plumbed_ % 5 == 0) out.pods["cnitool"] = {{}, {}, "cnitool", "lxc2", 2, {}, {}, {TestCluster::ip("10.1.0.251")}, {{8080, 80}}};
+    if (plumbed_ % 3 == 0)
+      out.pods["orphan"] = {{"x", "gone"}, "u", "orphan", "lxc1", 1, {}, {}, {TestCluster::ip("10.1.0.250")}, {}};
+    if (plumbed_ % 5 == 0)
+      out.pods["cnitool"] = {{}, {}, "cnitool", "lxc2", 2, {}, {}, {TestCluster::ip("10.1.0.251")}, {{8080, 80}}};
     return out;
   }
 
@@ -57,7 +86,8 @@ class Walk {
   }
 
   void add_pod() {
-    auto& pod = cluster_.add_pod(ns(), fmt::format("pod-{}", random_.below(12)), random_.labels(), random_.below(3), random_.container_ports());
+    auto& pod = cluster_.add_pod(ns(), fmt::format("pod-{}", random_.below(12)), random_.labels(), random_.below(3),
+                                 random_.container_ports());
     if (random_.chance(10)) pod.spec.hostNetwork = true;
     if (random_.chance(10)) pod.status.podIPs.clear(), pod.status.podIP.clear();
     if (random_.chance(10)) pod.status.podIPs = {{"10.1.2.77"}};  // two pods may claim one address
@@ -68,11 +98,20 @@ class Walk {
     if (pods.empty()) return;
     k8s::Pod pod = *std::next(pods.begin(), random_.below(static_cast<int>(pods.size())))->second;
     switch (random_.below(5)) {
-      case 0: pod.metadata.labels = random_.labels(); break;
-      case 3: pod.status.podIPs = {{fmt::format("10.1.{}.{}", random_.below(3), 2 + random_.below(8))}}; break;
-      case 1: pod.status.phase = random_.pick<std::string>({"Running", "Succeeded", "Failed"}); break;
-      case 2: pod.metadata.deletionTimestamp = "2026-01-01T00:00:00Z"; break;
-      default: pod.metadata.annotations["seen"] = random_.value();
+      case 0:
+        pod.metadata.labels = random_.labels();
+        break;
+      case 3:
+        pod.status.podIPs = {{fmt::format("10.1.{}.{}", random_.below(3), 2 + random_.below(8))}};
+        break;
+      case 1:
+        pod.status.phase = random_.pick<std::string>({"Running", "Succeeded", "Failed"});
+        break;
+      case 2:
+        pod.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+        break;
+      default:
+        pod.metadata.annotations["seen"] = random_.value();
     }
     cluster_.put(pods, cluster_.changes.pods, std::move(pod));
   }
@@ -99,9 +138,14 @@ class Walk {
 
   void node_event() {
     switch (random_.below(4)) {
-      case 0: cluster_.add_node(random_.below(4), random_.pick<std::string>({"", "east", "west"})); break;
-      case 1: if (cluster_.snapshot.nodes.size() > 2) erase(cluster_.snapshot.nodes, cluster_.changes.nodes); break;
-      default: ++plumbed_;
+      case 0:
+        cluster_.add_node(random_.below(4), random_.pick<std::string>({"", "east", "west"}));
+        break;
+      case 1:
+        if (cluster_.snapshot.nodes.size() > 2) erase(cluster_.snapshot.nodes, cluster_.changes.nodes);
+        break;
+      default:
+        ++plumbed_;
     }
   }
 };
@@ -128,9 +172,9 @@ TEST(Compiler, ApplyEqualsCompileAfterRandomEvents) {
       walk.cluster_.publish();
       walk.cluster_.snapshot.synced |= round == 5;
       if (walk.random_.chance(30)) continue;
-      if (walk.random_.chance(5)) compiler = Compiler();                             // restart
-      if (walk.random_.chance(5)) pending.everything = true;                         // the watch began anew
-      if (walk.random_.chance(20)) pending.pods.insert({"x", "never-was"});          // more than what changed
+      if (walk.random_.chance(5)) compiler = Compiler();                     // restart
+      if (walk.random_.chance(5)) pending.everything = true;                 // the watch began anew
+      if (walk.random_.chance(20)) pending.pods.insert({"x", "never-was"});  // more than what changed
       if (walk.random_.chance(20)) compiler.apply(walk.cluster_.snapshot, pending, walk.view());  // repeated
       const Tables& tables = compiler.apply(walk.cluster_.snapshot, pending, walk.view());
       expect_equal(tables, compile(walk.cluster_.snapshot, walk.view()), fmt::format("seed {} round {}", seed, round));
@@ -149,7 +193,8 @@ TEST(Compiler, CompileAllEqualsCompileOfEach) {
 }
 
 TEST(Compiler, EqualHashesAreProbedInSortedOrder) {
-  // Nothing hashes equally in 32 bits by accident in a test; what is asked here is that the numbers depend on the set alone.
+  // Nothing hashes equally in 32 bits by accident in a test; what is asked here is that the numbers depend on the set
+  // alone.
   std::set<std::string> contents;
   for (int i = 0; i < 2000; ++i) contents.insert(std::to_string(i));
   auto numbers = assign_identities(contents);

@@ -6,7 +6,8 @@
 namespace carrick::desired {
 namespace {
 
-Tables compile_node(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities, const PolicyTable& model) {
+Tables compile_node(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities,
+                    const PolicyTable& model) {
   Tables out;
   const auto subjects = subjects_of_node(snapshot, node, identities);
   out.revision = snapshot.revision;

@@ -32,8 +32,9 @@ Tables compile(const k8s::Snapshot& snapshot, const NodeView& node);
 // The same for many nodes of one cluster, with what they have in common computed once.
 std::vector<Tables> compile_all(const k8s::Snapshot& snapshot, const std::vector<NodeView>& nodes);
 
-// The same result with work in proportion to the change. A property test holds: apply(...) == compile(...) after any sequence.
-// Its caches are shortcuts only: nothing in them outlives the objects they were computed from. Not thread-safe.
+// The same result with work in proportion to the change. A property test holds: apply(...) == compile(...) after any
+// sequence. Its caches are shortcuts only: nothing in them outlives the objects they were computed from. Not
+// thread-safe.
 class Compiler {
  public:
   Compiler();

@@ -65,7 +65,8 @@ std::vector<const k8s::Container*> running_containers(const k8s::Pod& pod) {
 std::optional<uint16_t> named_port(const k8s::Pod& pod, std::string_view name, net::Protocol protocol) {
   for (const auto* container : running_containers(pod))
     for (const auto& port : container->ports)
-      if (port.name == name && protocol_or_tcp(port.protocol) == protocol) return static_cast<uint16_t>(port.containerPort);
+      if (port.name == name && protocol_or_tcp(port.protocol) == protocol)
+        return static_cast<uint16_t>(port.containerPort);
   return std::nullopt;
 }
 

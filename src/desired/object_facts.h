@@ -8,8 +8,8 @@
 #include "k8s/snapshot.h"
 #include "net/ip.h"
 
-// The few questions that several tables ask of an API object. Text that is not an address is left out: one bad field costs
-// its own rows only.
+// The few questions that several tables ask of an API object. Text that is not an address is left out: one bad field
+// costs its own rows only.
 namespace carrick::desired {
 
 bool is_finished(const k8s::Pod& pod);  // Succeeded or Failed: its addresses may already be another's
@@ -24,7 +24,8 @@ net::Protocol protocol_or_tcp(std::string_view text);  // empty = TCP; kAny when
 // Namespace object is known.
 k8s::StringMap namespace_labels(const k8s::Snapshot& snapshot, const std::string& name);
 
-// Containers whose ports are open while the pod runs: the ordinary ones, then sidecars (init containers that restart always).
+// Containers whose ports are open while the pod runs: the ordinary ones, then sidecars (init containers that restart
+// always).
 std::vector<const k8s::Container*> running_containers(const k8s::Pod& pod);
 
 // First port of that name and protocol, in order of the containers; nullopt when there is none.

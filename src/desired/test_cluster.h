@@ -35,14 +35,20 @@ class TestCluster {
     if (!zone.empty()) object.metadata.labels["topology.kubernetes.io/zone"] = zone;
     object.spec.podCIDRs = {fmt::format("10.1.{}.0/24", i), fmt::format("2001:db8:1:{:x}::/64", i)};
     object.spec.podCIDR = object.spec.podCIDRs[0];
-    object.status.addresses = {{"InternalIP", fmt::format("192.0.2.{}", 10 + i)}, {"InternalIP", fmt::format("2001:db8:2::{:x}", 10 + i)}};
+    object.status.addresses = {{"InternalIP", fmt::format("192.0.2.{}", 10 + i)},
+                               {"InternalIP", fmt::format("2001:db8:2::{:x}", 10 + i)}};
     return put(snapshot.nodes, changes.nodes, std::move(object));
   }
   static std::string node_name(int i) { return fmt::format("node-{}", i); }
 
   // A running pod with the next addresses of its node; `ports` are (name, number, protocol).
-  struct Port { std::string name; int number; std::string protocol = "TCP"; };
-  k8s::Pod& add_pod(const std::string& ns, const std::string& name, k8s::StringMap labels, int node, std::vector<Port> ports = {}) {
+  struct Port {
+    std::string name;
+    int number;
+    std::string protocol = "TCP";
+  };
+  k8s::Pod& add_pod(const std::string& ns, const std::string& name, k8s::StringMap labels, int node,
+                    std::vector<Port> ports = {}) {
     k8s::Pod object;
     object.metadata.namespace_ = ns;
     object.metadata.name = name;
@@ -54,7 +60,8 @@ class TestCluster {
     for (auto& port : ports) container.ports.push_back({port.name, port.protocol, {}, port.number, 0});
     object.spec.containers.push_back(std::move(container));
     int host = ++hosts_[node] + 1;
-    object.status.podIPs = {{fmt::format("10.1.{}.{}", node, host)}, {fmt::format("2001:db8:1:{:x}::{:x}", node, host)}};
+    object.status.podIPs = {{fmt::format("10.1.{}.{}", node, host)},
+                            {fmt::format("2001:db8:1:{:x}::{:x}", node, host)}};
     object.status.podIP = object.status.podIPs[0].ip;
     object.status.phase = "Running";
     return put(snapshot.pods, changes.pods, std::move(object));
@@ -68,8 +75,8 @@ class TestCluster {
     return put(snapshot.networkpolicies, changes.networkpolicies, std::move(object));
   }
 
-  k8s::Service& add_service(const std::string& ns, const std::string& name, std::vector<std::string> ips, std::vector<k8s::ServicePort> ports,
-                            k8s::StringMap selector = {}) {
+  k8s::Service& add_service(const std::string& ns, const std::string& name, std::vector<std::string> ips,
+                            std::vector<k8s::ServicePort> ports, k8s::StringMap selector = {}) {
     k8s::Service object;
     object.metadata.namespace_ = ns;
     object.metadata.name = name;
@@ -81,8 +88,9 @@ class TestCluster {
     return put(snapshot.services, changes.services, std::move(object));
   }
 
-  k8s::EndpointSlice& add_slice(const std::string& ns, const std::string& name, const std::string& service, std::vector<k8s::EndpointPort> ports,
-                                std::vector<k8s::Endpoint> endpoints, const std::string& type = "IPv4") {
+  k8s::EndpointSlice& add_slice(const std::string& ns, const std::string& name, const std::string& service,
+                                std::vector<k8s::EndpointPort> ports, std::vector<k8s::Endpoint> endpoints,
+                                const std::string& type = "IPv4") {
     k8s::EndpointSlice object;
     object.metadata.namespace_ = ns;
     object.metadata.name = name;
@@ -99,7 +107,9 @@ class TestCluster {
     for (bool v4 : {true, false}) {
       std::map<std::vector<int>, std::vector<k8s::Endpoint>> by_ports;
       for (const auto& [key, pod] : snapshot.pods) {
-        if (key.namespace_ != ns || object.spec.selector.empty() || !k8s::matches(object.spec.selector, pod->metadata.labels)) continue;
+        if (key.namespace_ != ns || object.spec.selector.empty() ||
+            !k8s::matches(object.spec.selector, pod->metadata.labels))
+          continue;
         k8s::Endpoint endpoint;
         for (const auto& ip : pod->status.podIPs)
           if ((ip.ip.find(':') == std::string::npos) == v4) endpoint.addresses = {ip.ip};
@@ -114,8 +124,10 @@ class TestCluster {
       for (auto& [numbers, endpoints] : by_ports) {
         std::vector<k8s::EndpointPort> ports;
         for (size_t i = 0; i < numbers.size(); ++i)
-          if (numbers[i]) ports.push_back({object.spec.ports[i].name, object.spec.ports[i].protocol, std::nullopt, numbers[i]});
-        add_slice(ns, fmt::format("{}-{}-{}", service, v4 ? "v4" : "v6", index++), service, ports, endpoints, v4 ? "IPv4" : "IPv6");
+          if (numbers[i])
+            ports.push_back({object.spec.ports[i].name, object.spec.ports[i].protocol, std::nullopt, numbers[i]});
+        add_slice(ns, fmt::format("{}-{}-{}", service, v4 ? "v4" : "v6", index++), service, ports, endpoints,
+                  v4 ? "IPv4" : "IPv6");
       }
     }
   }
@@ -123,7 +135,8 @@ class TestCluster {
   static int target_port(const k8s::Pod& pod, const k8s::ServicePort& port) {
     if (const int32_t* number = std::get_if<int32_t>(&port.targetPort)) return *number ? *number : port.port;
     for (const auto& declared : pod.spec.containers.at(0).ports)
-      if (declared.name == std::get<std::string>(port.targetPort) && (declared.protocol.empty() ? "TCP" : declared.protocol) == (port.protocol.empty() ? "TCP" : port.protocol))
+      if (declared.name == std::get<std::string>(port.targetPort) &&
+          (declared.protocol.empty() ? "TCP" : declared.protocol) == (port.protocol.empty() ? "TCP" : port.protocol))
         return declared.containerPort;
     return 0;
   }
@@ -136,7 +149,8 @@ class TestCluster {
     out.dns_addresses = {ip(kNodeDnsV4), ip(kNodeDnsV6)};
     uint32_t ifindex = 10;
     for (const auto& [key, pod] : snapshot.pods)
-      if (pod->spec.nodeName == out.node_name && !pod->spec.hostNetwork) out.pods["c-" + pod->metadata.uid] = local_pod(*pod, ++ifindex);
+      if (pod->spec.nodeName == out.node_name && !pod->spec.hostNetwork)
+        out.pods["c-" + pod->metadata.uid] = local_pod(*pod, ++ifindex);
     return out;
   }
 
@@ -180,7 +194,9 @@ class Random {
   int below(int n) { return static_cast<int>(engine_() % static_cast<uint64_t>(n)); }
   bool chance(int percent) { return below(100) < percent; }
   template <class T>
-  const T& pick(const std::vector<T>& list) { return list[static_cast<size_t>(below(static_cast<int>(list.size())))]; }
+  const T& pick(const std::vector<T>& list) {
+    return list[static_cast<size_t>(below(static_cast<int>(list.size())))];
+  }
 
   k8s::StringMap labels() {
     k8s::StringMap out;
@@ -195,7 +211,8 @@ class Random {
     if (chance(25)) return out;
     if (chance(60)) out.matchLabels[key()] = value();
     if (chance(40)) {
-      k8s::LabelSelectorRequirement requirement{key(), pick<std::string>({"In", "NotIn", "Exists", "DoesNotExist"}), {}};
+      k8s::LabelSelectorRequirement requirement{
+          key(), pick<std::string>({"In", "NotIn", "Exists", "DoesNotExist"}), {}};
       if (requirement.operator_ == "In" || requirement.operator_ == "NotIn")
         for (int i = 1 + below(2); i > 0; --i) requirement.values.push_back(value());
       out.matchExpressions.push_back(requirement);
@@ -206,14 +223,26 @@ class Random {
 
   k8s::IPBlock block() {
     switch (below(8)) {
-      case 0: return {"0.0.0.0/0", chance(50) ? std::vector<std::string>{"10.1.0.0/16"} : std::vector<std::string>{}};
-      case 1: return {"::/0", chance(50) ? std::vector<std::string>{"2001:db8:1::/48"} : std::vector<std::string>{}};
-      case 2: return {fmt::format("10.1.{}.0/24", below(3)), chance(50) ? std::vector<std::string>{fmt::format("10.1.{}.{}/32", below(3), 2 + below(6))} : std::vector<std::string>{}};
-      case 3: return {fmt::format("10.1.{}.{}/32", below(3), 2 + below(6)), {}};
-      case 4: return {fmt::format("2001:db8:1:{}::/64", below(3)), chance(50) ? std::vector<std::string>{fmt::format("2001:db8:1:{}::{}/128", below(3), 2 + below(6))} : std::vector<std::string>{}};
-      case 5: return {"10.1.0.0/16", {fmt::format("10.1.{}.0/28", below(3)), fmt::format("10.1.{}.4/30", below(3))}};
-      case 6: return {"192.0.2.0/24", {}};
-      default: return {"203.0.113.0/24", {}};
+      case 0:
+        return {"0.0.0.0/0", chance(50) ? std::vector<std::string>{"10.1.0.0/16"} : std::vector<std::string>{}};
+      case 1:
+        return {"::/0", chance(50) ? std::vector<std::string>{"2001:db8:1::/48"} : std::vector<std::string>{}};
+      case 2:
+        return {fmt::format("10.1.{}.0/24", below(3)),
+                chance(50) ? std::vector<std::string>{fmt::format("10.1.{}.{}/32", below(3), 2 + below(6))}
+                           : std::vector<std::string>{}};
+      case 3:
+        return {fmt::format("10.1.{}.{}/32", below(3), 2 + below(6)), {}};
+      case 4:
+        return {fmt::format("2001:db8:1:{}::/64", below(3)),
+                chance(50) ? std::vector<std::string>{fmt::format("2001:db8:1:{}::{}/128", below(3), 2 + below(6))}
+                           : std::vector<std::string>{}};
+      case 5:
+        return {"10.1.0.0/16", {fmt::format("10.1.{}.0/28", below(3)), fmt::format("10.1.{}.4/30", below(3))}};
+      case 6:
+        return {"192.0.2.0/24", {}};
+      default:
+        return {"203.0.113.0/24", {}};
     }
   }
 
@@ -225,7 +254,10 @@ class Random {
     }
     int shape = below(3);
     if (shape != 0) out.podSelector = selector();
-    if (shape != 1) out.namespaceSelector = chance(40) ? k8s::LabelSelector{{{"kubernetes.io/metadata.name", pick<std::string>({"x", "y", "z"})}}, {}} : selector();
+    if (shape != 1)
+      out.namespaceSelector =
+          chance(40) ? k8s::LabelSelector{{{"kubernetes.io/metadata.name", pick<std::string>({"x", "y", "z"})}}, {}}
+                     : selector();
     return out;
   }
 
@@ -245,8 +277,12 @@ class Random {
   k8s::NetworkPolicySpec policy() {
     k8s::NetworkPolicySpec out;
     out.podSelector = selector();
-    auto peers = [&](auto& list) { for (int i = below(3); i > 0; --i) list.push_back(peer()); };
-    auto ports = [&](auto& list) { for (int i = below(3); i > 0; --i) list.push_back(port()); };
+    auto peers = [&](auto& list) {
+      for (int i = below(3); i > 0; --i) list.push_back(peer());
+    };
+    auto ports = [&](auto& list) {
+      for (int i = below(3); i > 0; --i) list.push_back(port());
+    };
     for (int i = below(3); i > 0; --i) {
       auto& rule = out.ingress.emplace_back();
       peers(rule.from);
@@ -258,10 +294,16 @@ class Random {
       ports(rule.ports);
     }
     switch (below(4)) {
-      case 0: break;  // NP-2 decides
-      case 1: out.policyTypes = {"Ingress"}; break;
-      case 2: out.policyTypes = {"Egress"}; break;
-      default: out.policyTypes = {"Ingress", "Egress"};
+      case 0:
+        break;  // NP-2 decides
+      case 1:
+        out.policyTypes = {"Ingress"};
+        break;
+      case 2:
+        out.policyTypes = {"Egress"};
+        break;
+      default:
+        out.policyTypes = {"Ingress", "Egress"};
     }
     return out;
   }

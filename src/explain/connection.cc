@@ -1,6 +1,5 @@
-#include "explain/judge.h"
-
 #include "base/text.h"
+#include "explain/judge.h"
 
 // The way of one packet after services have been translated: egress policy, route, ingress policy, listener.
 namespace carrick::explain {
@@ -47,16 +46,21 @@ class Way {
     return std::move(out_);
   }
 
-  bool policy(const char* stage, const desired::Tables& tables, const desired::PodRow& subject, Direction direction, const net::IpAddress& peer) {
+  bool policy(const char* stage, const desired::Tables& tables, const desired::PodRow& subject, Direction direction,
+              const net::IpAddress& peer) {
     const bool ingress = direction == Direction::kIngress;
     Ruling ruling = judge_.rule(tables, subject, direction, peer, port_);
     std::string name = fmt::format("{}/{}", subject.owner.namespace_, subject.owner.name);
     say(stage, ruling.allowed, ruling.owners, [&]() -> std::string {
       if (!ruling.isolated) return fmt::format("no policy isolates {} for {}", name, stage);
       if (ruling.allowed)
-        return fmt::format("{} may {} {} on {}", name, ingress ? "be reached by" : "reach", who(judge_, peer), port_text(port_));
-      if (ingress) return fmt::format("{} is isolated for ingress, and no rule lets {} in on {}", name, who(judge_, peer), port_text(port_));
-      return fmt::format("{} is isolated for egress, and no rule lets it reach {} on {}", name, who(judge_, peer), port_text(port_));
+        return fmt::format("{} may {} {} on {}", name, ingress ? "be reached by" : "reach", who(judge_, peer),
+                           port_text(port_));
+      if (ingress)
+        return fmt::format("{} is isolated for ingress, and no rule lets {} in on {}", name, who(judge_, peer),
+                           port_text(port_));
+      return fmt::format("{} is isolated for egress, and no rule lets it reach {} on {}", name, who(judge_, peer),
+                         port_text(port_));
     });
     if (ruling.allowed) {
       out_.owners.insert(out_.owners.end(), ruling.owners.begin(), ruling.owners.end());
@@ -67,19 +71,24 @@ class Way {
   }
 
   bool blocked(const char* stage, const desired::PodRow& row) {
-    say(stage, false, {row.owner}, [&] { return fmt::format("{} is closed until its object is known to the node", row.owner.str()); });
+    say(stage, false, {row.owner},
+        [&] { return fmt::format("{} is closed until its object is known to the node", row.owner.str()); });
     return end(Verdict::kDeny, {row.owner});
   }
 
   bool egress() {
     if (!c_.source_pod || c_.source_pod->host_network) {
-      say("egress", true, {}, [&] { return std::string(c_.source_pod ? "a pod in the node's own network has no policy" : "the client is no pod of this cluster"); });
+      say("egress", true, {}, [&] {
+        return std::string(c_.source_pod ? "a pod in the node's own network has no policy"
+                                         : "the client is no pod of this cluster");
+      });
       return true;
     }
     const auto* tables = judge_.tables(c_.source_pod->node);
     const auto* row = judge_.local_pod(*tables, c_.source);
     if (!row) {
-      say("egress", false, {}, [&] { return fmt::format("{} is not plumbed on node {}", who(judge_, c_.source), c_.source_pod->node); });
+      say("egress", false, {},
+          [&] { return fmt::format("{} is not plumbed on node {}", who(judge_, c_.source), c_.source_pod->node); });
       return end(Verdict::kDeny, {});
     }
     if (row->blocked) return blocked("egress", *row);
@@ -92,23 +101,38 @@ class Way {
     const auto* peer = tables ? judge_.peer(*tables, c_.target.address) : nullptr;
     const net::IpAddress& target = c_.target.address;
     if (!tables || !peer) {
-      say("route", true, {}, [&] { return fmt::format("{} is outside the cluster; the packet leaves with the address of node {}", target.str(), from); });
+      say("route", true, {}, [&] {
+        return fmt::format("{} is outside the cluster; the packet leaves with the address of node {}", target.str(),
+                           from);
+      });
       return true;
     }
     switch (peer->kind) {
-      case PeerKind::kLocalPod: say("route", true, {}, [&] { return fmt::format("same node, {}", from); }); return true;
-      case PeerKind::kRemotePod: case PeerKind::kRemotePodCidr: case PeerKind::kRemoteNode: return remote(from, *peer);
-      case PeerKind::kThisNode: say("route", true, {}, [&] { return fmt::format("the node itself, {}", from); }); return true;
-      case PeerKind::kNodeDns: say("route", true, {}, [&] { return fmt::format("DNS server of node {}", from); }); return true;
-      case PeerKind::kLocalPodCidr: break;
+      case PeerKind::kLocalPod:
+        say("route", true, {}, [&] { return fmt::format("same node, {}", from); });
+        return true;
+      case PeerKind::kRemotePod:
+      case PeerKind::kRemotePodCidr:
+      case PeerKind::kRemoteNode:
+        return remote(from, *peer);
+      case PeerKind::kThisNode:
+        say("route", true, {}, [&] { return fmt::format("the node itself, {}", from); });
+        return true;
+      case PeerKind::kNodeDns:
+        say("route", true, {}, [&] { return fmt::format("DNS server of node {}", from); });
+        return true;
+      case PeerKind::kLocalPodCidr:
+        break;
     }
-    say("route", false, {peer->owner}, [&] { return fmt::format("no pod of node {} has the address {}", from, target.str()); });
+    say("route", false, {peer->owner},
+        [&] { return fmt::format("no pod of node {} has the address {}", from, target.str()); });
     return end(Verdict::kDeny, {peer->owner});
   }
 
   bool remote(const std::string& from, const desired::PeerRow& peer) {
     if (peer.kind != PeerKind::kRemoteNode && !judge_.pod_at(c_.target.address)) {
-      say("route", false, {peer.owner}, [&] { return fmt::format("no pod has the address {}", c_.target.address.str()); });
+      say("route", false, {peer.owner},
+          [&] { return fmt::format("no pod has the address {}", c_.target.address.str()); });
       return end(Verdict::kDeny, {peer.owner});
     }
     if (peer.kind == PeerKind::kRemotePod && peer.node.is_unspecified()) {
@@ -128,7 +152,8 @@ class Way {
     const auto* tables = judge_.tables(place->node);
     const auto* row = judge_.local_pod(*tables, c_.target.address);
     if (!row) {
-      say("ingress", false, {}, [&] { return fmt::format("{} is not plumbed on node {}", who(judge_, c_.target.address), place->node); });
+      say("ingress", false, {},
+          [&] { return fmt::format("{} is not plumbed on node {}", who(judge_, c_.target.address), place->node); });
       return end(Verdict::kDeny, {});
     }
     if (row->blocked) return blocked("ingress", *row);
@@ -150,7 +175,9 @@ class Way {
       const auto* tables = judge_.tables(c_.source_pod ? c_.source_pod->node : c_.entry_node);
       const auto* peer = tables ? judge_.peer(*tables, target) : nullptr;
       bool dns = peer && peer->kind == PeerKind::kNodeDns;
-      say("listener", true, {}, [&] { return std::string(dns ? "the node's DNS server answers" : "who listens there is not for Carrick to know"); });
+      say("listener", true, {}, [&] {
+        return std::string(dns ? "the node's DNS server answers" : "who listens there is not for Carrick to know");
+      });
       return;
     }
     bool open = judge_.listens(target, port_);

@@ -12,14 +12,17 @@ constexpr uint16_t kDnsPort = 53;
 
 class Explainer {
  public:
-  Explainer(const World& world, const Question& question) : judge_(world), world_(world), q_(question), port_{q_.port, q_.protocol} {
+  Explainer(const World& world, const Question& question)
+      : judge_(world), world_(world), q_(question), port_{q_.port, q_.protocol} {
     out_.question = question;
   }
 
   Answer run() {
     if (q_.from.kind == Party::Kind::kPod) {
       source_pod_ = judge_.pod(q_.from.object);
-      if (!source_pod_) return finish_early(Verdict::kDeny, "name", fmt::format("{} has no network: it is not running on a node", q_.from.str()), {});
+      if (!source_pod_)
+        return finish_early(Verdict::kDeny, "name",
+                            fmt::format("{} has no network: it is not running on a node", q_.from.str()), {});
       node_ = source_pod_->node;
     } else {
       find_entry();
@@ -37,7 +40,8 @@ class Explainer {
     return std::move(out_);
   }
 
-  // A client outside the cluster enters by the node that has the address, else by the first node; a node is where it is.
+  // A client outside the cluster enters by the node that has the address, else by the first node; a node is where it
+  // is.
   void find_entry() {
     outside_ = true;
     if (const auto* node = judge_.node_at(q_.from.address)) {
@@ -57,10 +61,15 @@ class Explainer {
   // The addresses that the question means; a path for each endpoint behind each.
   bool aim() {
     switch (q_.to.kind) {
-      case Party::Kind::kPod: return aim_pod();
-      case Party::Kind::kService: return aim_service();
-      case Party::Kind::kName: return aim_name();
-      case Party::Kind::kAddress: add_address(q_.to.address); return true;
+      case Party::Kind::kPod:
+        return aim_pod();
+      case Party::Kind::kService:
+        return aim_service();
+      case Party::Kind::kName:
+        return aim_name();
+      case Party::Kind::kAddress:
+        add_address(q_.to.address);
+        return true;
     }
     return true;
   }
@@ -82,7 +91,10 @@ class Explainer {
 
   bool aim_pod() {
     const auto* place = judge_.pod(q_.to.object);
-    if (!place) return finish_early(Verdict::kDeny, "route", fmt::format("{} has no network: it is not running on a node", q_.to.str()), {}), false;
+    if (!place)
+      return finish_early(Verdict::kDeny, "route",
+                          fmt::format("{} has no network: it is not running on a node", q_.to.str()), {}),
+             false;
     add_first(place->addresses, false);
     return no_family();
   }
@@ -90,12 +102,17 @@ class Explainer {
   bool aim_service() {
     auto service = world_.snapshot->services.find(q_.to.object);
     if (service == world_.snapshot->services.end())
-      return finish_early(Verdict::kRefuse, "service", fmt::format("there is no Service {}", q_.to.object.str()), {}), false;
+      return finish_early(Verdict::kRefuse, "service", fmt::format("there is no Service {}", q_.to.object.str()), {}),
+             false;
     auto zone = fmt::format("{}.{}.svc", q_.to.object.name, q_.to.object.namespace_);
     auto row = tables().names.names.find(zone);
     if (row == tables().names.names.end() || !row->second.cname.empty()) {
-      std::string why = row == tables().names.names.end() ? "has no ready endpoint, so its name does not exist" : "is an alias of " + row->second.cname + ", outside the cluster";
-      return finish_early(Verdict::kRefuse, "service", fmt::format("Service {} {}", q_.to.object.str(), why), {{"Service", q_.to.object.namespace_, q_.to.object.name, {}}}), false;
+      std::string why = row == tables().names.names.end()
+                            ? "has no ready endpoint, so its name does not exist"
+                            : "is an alias of " + row->second.cname + ", outside the cluster";
+      return finish_early(Verdict::kRefuse, "service", fmt::format("Service {} {}", q_.to.object.str(), why),
+                          {{"Service", q_.to.object.namespace_, q_.to.object.name, {}}}),
+             false;
     }
     add_first(row->second.addresses, service->second->spec.clusterIP == "None");
     return no_family();
@@ -103,7 +120,9 @@ class Explainer {
 
   bool no_family() {
     if (out_.paths.empty() && out_.decisions.empty())
-      return finish_early(Verdict::kRefuse, "route", fmt::format("{} and {} have no address family in common", q_.from.str(), q_.to.str()), {}), false;
+      return finish_early(Verdict::kRefuse, "route",
+                          fmt::format("{} and {} have no address family in common", q_.from.str(), q_.to.str()), {}),
+             false;
     return true;
   }
 
@@ -112,17 +131,38 @@ class Explainer {
     if (source_pod_ && !source_pod_->host_network && !ask_dns()) return false;
     Lookup found = look_up(tables().names, q_.to.name, home);
     if (!found.found)
-      return finish_early(Verdict::kRefuse, "name", fmt::format("the name {} does not exist (asked from namespace {})", q_.to.name, home), {}), false;
+      return finish_early(Verdict::kRefuse, "name",
+                          fmt::format("the name {} does not exist (asked from namespace {})", q_.to.name, home), {}),
+             false;
     if (!found.outside.empty() && found.full_name.empty())
-      return finish_early(Verdict::kRefuse, "name", fmt::format("{} is no name of this cluster; what DNS servers outside say of it, Carrick does not know", q_.to.name), {}), false;
+      return finish_early(
+                 Verdict::kRefuse, "name",
+                 fmt::format("{} is no name of this cluster; what DNS servers outside say of it, Carrick does not know",
+                             q_.to.name),
+                 {}),
+             false;
     if (!found.outside.empty()) {
-      out_.decisions.push_back({"name", true, fmt::format("{} is answered by a DNS server outside the cluster; ask again with its address", found.outside), owners_of(found), {}, {}});
-      out_.sentence = fmt::format("{} leads outside the cluster, to {}: which address that is, Carrick does not know", q_.to.name, found.outside);
+      out_.decisions.push_back(
+          {"name",
+           true,
+           fmt::format("{} is answered by a DNS server outside the cluster; ask again with its address", found.outside),
+           owners_of(found),
+           {},
+           {}});
+      out_.sentence = fmt::format("{} leads outside the cluster, to {}: which address that is, Carrick does not know",
+                                  q_.to.name, found.outside);
       return false;
     }
     if (found.addresses.empty())
-      return finish_early(Verdict::kRefuse, "name", fmt::format("the name {} exists, without an address", q_.to.name), owners_of(found)), false;
-    out_.decisions.push_back({"name", true, fmt::format("{} is {}.{}", q_.to.name, found.full_name, tables().names.zone), owners_of(found), {}, {}});
+      return finish_early(Verdict::kRefuse, "name", fmt::format("the name {} exists, without an address", q_.to.name),
+                          owners_of(found)),
+             false;
+    out_.decisions.push_back({"name",
+                              true,
+                              fmt::format("{} is {}.{}", q_.to.name, found.full_name, tables().names.zone),
+                              owners_of(found),
+                              {},
+                              {}});
     add_first(found.addresses, true);
     return true;
   }
@@ -169,9 +209,12 @@ class Explainer {
   // A ClusterIP leads somewhere only on the ports of its Service (SVC-D4).
   bool wrong_port(const net::IpAddress& address) {
     for (const auto& [key, row] : tables().frontends) {
-      if (key.address != address || (row.kind != desired::FrontendKind::kClusterIp && row.kind != desired::FrontendKind::kDns)) continue;
+      if (key.address != address ||
+          (row.kind != desired::FrontendKind::kClusterIp && row.kind != desired::FrontendKind::kDns))
+        continue;
       desired::Owner owner{row.owner.kind, row.owner.namespace_, row.owner.name, "spec.ports"};
-      refuse_service(Decision{"service", true, {}, {owner}, {}, {}}, Verdict::kRefuse, fmt::format("Service {}/{} has no port {}", owner.namespace_, owner.name, port_text(port_)));
+      refuse_service(Decision{"service", true, {}, {owner}, {}, {}}, Verdict::kRefuse,
+                     fmt::format("Service {}/{} has no port {}", owner.namespace_, owner.name, port_text(port_)));
       return true;
     }
     return false;
@@ -186,12 +229,15 @@ class Explainer {
     }
     if (row.backends.empty()) {
       refuse_service(decision, row.drop_when_empty ? Verdict::kDeny : Verdict::kRefuse,
-                     row.drop_when_empty ? name + " has endpoints, but none on node " + translating + ", and its traffic policy is Local"
+                     row.drop_when_empty ? name + " has endpoints, but none on node " + translating +
+                                               ", and its traffic policy is Local"
                                          : name + " has no ready endpoint; the client is refused at once");
       return;
     }
-    decision.sentence = fmt::format("{} leads to {} of {}", name, row.backends.size() == 1 ? "the endpoint" : fmt::format("one of {} endpoints", row.backends.size()),
-                                    row.owner.namespace_ + "/" + row.owner.name);
+    decision.sentence =
+        fmt::format("{} leads to {} of {}", name,
+                    row.backends.size() == 1 ? "the endpoint" : fmt::format("one of {} endpoints", row.backends.size()),
+                    row.owner.namespace_ + "/" + row.owner.name);
     out_.decisions.push_back(std::move(decision));
     for (const auto& backend : row.backends) {
       net::IpAddress seen_as;
@@ -211,7 +257,8 @@ class Explainer {
   }
 
   bool allowed_source(const desired::FrontendRow& row) const {
-    return std::ranges::any_of(row.source_ranges, [&](const auto& range) { return range.contains(source_of(range.is_v4())); });
+    return std::ranges::any_of(row.source_ranges,
+                               [&](const auto& range) { return range.contains(source_of(range.is_v4())); });
   }
 
   net::IpAddress source_of(bool v4) const {
@@ -234,11 +281,14 @@ class Explainer {
     std::set<Verdict> seen;
     for (const auto& path : out_.paths) seen.insert(path.verdict);
     out_.mixed = seen.size() > 1;
-    out_.verdict = seen.contains(Verdict::kDeny) ? Verdict::kDeny : seen.contains(Verdict::kRefuse) ? Verdict::kRefuse : Verdict::kAllow;
+    out_.verdict = seen.contains(Verdict::kDeny)     ? Verdict::kDeny
+                   : seen.contains(Verdict::kRefuse) ? Verdict::kRefuse
+                                                     : Verdict::kAllow;
     std::string what = fmt::format("{} on {}", q_.to.str(), port_text(port_));
     if (out_.mixed) {
       auto good = std::ranges::count_if(out_.paths, [](const Path& path) { return path.verdict == Verdict::kAllow; });
-      out_.sentence = fmt::format("{} reaches {} by {} of {} endpoints only", q_.from.str(), what, good, out_.paths.size());
+      out_.sentence =
+          fmt::format("{} reaches {} by {} of {} endpoints only", q_.from.str(), what, good, out_.paths.size());
       return;
     }
     if (out_.verdict == Verdict::kAllow) {
@@ -247,7 +297,8 @@ class Explainer {
     }
     const auto& last = out_.paths.front().decisions.back();
     const char* end = out_.verdict == Verdict::kDeny ? "the client times out" : "the client is refused at once";
-    out_.sentence = fmt::format("{} does not reach {}: {} ({}: {})", q_.from.str(), what, end, last.stage, last.sentence);
+    out_.sentence =
+        fmt::format("{} does not reach {}: {} ({}: {})", q_.from.str(), what, end, last.stage, last.sentence);
   }
 
   Judge judge_;
@@ -264,10 +315,14 @@ class Explainer {
 
 std::string Party::str() const {
   switch (kind) {
-    case Kind::kPod: return object.str();
-    case Kind::kService: return object.namespace_ + "/svc/" + object.name;
-    case Kind::kName: return name;
-    case Kind::kAddress: return address.str();
+    case Kind::kPod:
+      return object.str();
+    case Kind::kService:
+      return object.namespace_ + "/svc/" + object.name;
+    case Kind::kName:
+      return name;
+    case Kind::kAddress:
+      return address.str();
   }
   return {};
 }

@@ -6,8 +6,8 @@
 #include "desired/desired.h"
 #include "desired/listeners/listeners.h"
 
-// explain: what will happen to a connection and which object decided it. PURE: reads the tables that the data plane reads, in
-// the order in which it reads them.
+// explain: what will happen to a connection and which object decided it. PURE: reads the tables that the data plane
+// reads, in the order in which it reads them.
 namespace carrick::explain {
 
 // kDeny: dropped, the client times out. kRefuse: answered at once (RST, ICMP, or a name that does not exist).
@@ -58,7 +58,7 @@ struct Decision {
   bool passed = true;
   std::string sentence;
   std::vector<desired::Owner> owners;  // what decided it; for a default deny the policies that isolate the pod
-  std::string nearest;                 // default deny: the rule that would have needed the fewest changes, and what differs
+  std::string nearest;  // default deny: the rule that would have needed the fewest changes, and what differs
   std::vector<desired::Owner> nearest_owner;
 };
 
@@ -80,8 +80,8 @@ struct Answer {
 };
 Answer explain(const World& world, const Question& question);
 
-// What people type: `ns/pod`, `ns/deploy/NAME` (sts, ds, rs, job), `ns/svc/NAME`, a DNS name, an IP, `outside`; no slash =
-// namespace default. Several pods when it names a workload. kInvalid with the nearest name when there is none.
+// What people type: `ns/pod`, `ns/deploy/NAME` (sts, ds, rs, job), `ns/svc/NAME`, a DNS name, an IP, `outside`; no
+// slash = namespace default. Several pods when it names a workload. kInvalid with the nearest name when there is none.
 // As the source of a connection a service stands for the pods behind it.
 Result<std::vector<Party>> parse_party(const World& world, std::string_view text, bool as_source);
 // "80", "80/tcp", "53/udp"; kInvalid otherwise.
@@ -96,7 +96,8 @@ enum class Via : uint8_t { kPod, kService, kDns };
 struct MatrixOptions {
   Via via = Via::kPod;
   Family family = Family::kAny;
-  std::function<bool(const k8s::Pod&)> from, to;  // absent = all; with kService and kDns `to` must hold for a pod behind it
+  std::function<bool(const k8s::Pod&)> from,
+      to;  // absent = all; with kService and kDns `to` must hold for a pod behind it
   bool sctp = true;
 };
 
@@ -106,9 +107,9 @@ struct MatrixSource {
   std::string node;
 };
 struct MatrixTarget {
-  std::string name;        // "shop/api-0", or "shop/svc/api"
-  net::IpAddress address;  // to connect to; unspecified for a headless service (kDns)
-  std::string dns_name;    // kDns: fully qualified, without trailing dot
+  std::string name;                    // "shop/api-0", or "shop/svc/api"
+  net::IpAddress address;              // to connect to; unspecified for a headless service (kDns)
+  std::string dns_name;                // kDns: fully qualified, without trailing dot
   std::set<k8s::NamespacedName> pods;  // who may answer
 };
 struct Cell {
@@ -126,19 +127,19 @@ struct Matrix {
   std::vector<std::vector<desired::Owner>> owner_sets;
   std::vector<Cell> cells;
 };
-// Every pod to every listening port of every other pod (or every port of every Service whose endpoints are pods). A pod to
-// itself is no cell: policies never judge it (NP-12).
+// Every pod to every listening port of every other pod (or every port of every Service whose endpoints are pods). A pod
+// to itself is no cell: policies never judge it (NP-12).
 Matrix matrix(const World& world, const MatrixOptions& options = {});
 
 // ---- For people and programs ----
 
 std::string to_text(const Answer& answer, const Locate& locate);
 std::string to_json(const Answer& answer, const Locate& locate);
-// One table for each destination port: rows are sources, columns destinations; "." allow, "X" deny, "r" refuse, "?" depends on
-// the endpoint, blank no cell.
+// One table for each destination port: rows are sources, columns destinations; "." allow, "X" deny, "r" refuse, "?"
+// depends on the endpoint, blank no cell.
 std::string to_text(const Matrix& matrix);
-// {"pods":{"ns/name":{"ip","ip6","node"}},"cells":[{"from","to","port","protocol","expected","owners":[...]}]} in pieces, since a
-// matrix of 1,000 pods is 100 MB and more.
+// {"pods":{"ns/name":{"ip","ip6","node"}},"cells":[{"from","to","port","protocol","expected","owners":[...]}]} in
+// pieces, since a matrix of 1,000 pods is 100 MB and more.
 void write_json(const Matrix& matrix, const Locate& locate, const std::function<void(std::string_view)>& write);
 
 }  // namespace carrick::explain

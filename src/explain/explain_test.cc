@@ -21,7 +21,9 @@ class Explain : public ::testing::Test {
     cluster.add_pod("x", "web", {{"app", "web"}}, 0, {{"http", 8080}});
     cluster.add_pod("x", "api-0", {{"app", "api"}, {"n", "0"}}, 0, {{"http", 9000}});
     cluster.add_pod("x", "api-1", {{"app", "api"}, {"n", "1"}}, 1, {{"http", 9000}});
-    cluster.add_service("x", "api", {"10.96.1.1"}, {{"http", "TCP", {}, 80, 30080, std::string("http")}}, {{"app", "api"}}).spec.type = "NodePort";
+    cluster
+        .add_service("x", "api", {"10.96.1.1"}, {{"http", "TCP", {}, 80, 30080, std::string("http")}}, {{"app", "api"}})
+        .spec.type = "NodePort";
     cluster.slices_for("x", "api");
   }
   // Lets web reach api-1 alone.
@@ -114,7 +116,8 @@ TEST_F(Explain, BadNamesAreOneSentenceWithASuggestion) {
   EXPECT_NE(parse_party(w, "x/svc/apj", false).error().message.find("x/svc/api"), std::string::npos);
   EXPECT_FALSE(parse_party(w, "api.x", true).has_value());
   EXPECT_FALSE(parse_party(w, "a/b/c/d", true).has_value());
-  for (const char* bad : {"", "0", "x", "80/", "80/icmp", "70000", "-1", "80 "}) EXPECT_FALSE(parse_port(bad).has_value()) << bad;
+  for (const char* bad : {"", "0", "x", "80/", "80/icmp", "70000", "-1", "80 "})
+    EXPECT_FALSE(parse_port(bad).has_value()) << bad;
   EXPECT_EQ(parse_port("53/udp")->protocol, net::Protocol::kUdp);
 }
 
@@ -124,7 +127,9 @@ TEST_F(Explain, TheTruthTableAsJson) {
   Matrix table = matrix(w);
   EXPECT_EQ(table.cells.size(), 6u);  // three pods, one port each, no cell from a pod to itself
   std::string text;
-  write_json(table, [](const desired::Owner&) { return std::string("a.yaml:7"); }, [&](std::string_view piece) { text += piece; });
+  write_json(
+      table, [](const desired::Owner&) { return std::string("a.yaml:7"); },
+      [&](std::string_view piece) { text += piece; });
   auto document = boost::json::parse(text).as_object();
   EXPECT_EQ(document.at("pods").at("x/web").at("ip6"), "2001:db8:1::2");
   size_t denied = 0;
@@ -150,7 +155,8 @@ TEST_F(Explain, ATableAndAQuestionAgreeByName) {
       if (via == Via::kPod) to.object = *target.pods.begin();
       if (via == Via::kService) to = {Party::Kind::kService, {"x", "api"}, {}, {}};
       if (via == Via::kDns) to = {Party::Kind::kName, {}, target.dns_name, {}};
-      Answer answer = explain(w, {{Party::Kind::kPod, table.sources[cell.from].pod, {}, {}}, to, cell.port, cell.protocol});
+      Answer answer =
+          explain(w, {{Party::Kind::kPod, table.sources[cell.from].pod, {}, {}}, to, cell.port, cell.protocol});
       EXPECT_EQ(answer.verdict, cell.expected) << target.name << "\n" << to_text(answer, {});
       EXPECT_EQ(answer.mixed, (cell.possible & (cell.possible - 1)) != 0);
     }

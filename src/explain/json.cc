@@ -1,5 +1,4 @@
 #include <boost/json.hpp>
-
 #include <charconv>
 
 #include "base/text.h"
@@ -35,8 +34,13 @@ json::array owners_json(const std::vector<desired::Owner>& owners, const Locate&
 json::array decisions_json(const std::vector<Decision>& decisions, const Locate& locate) {
   json::array out;
   for (const auto& decision : decisions) {
-    json::object one{{"stage", decision.stage}, {"passed", decision.passed}, {"sentence", decision.sentence}, {"owners", owners_json(decision.owners, locate)}};
-    if (!decision.nearest.empty()) one["nearest"] = json::object{{"sentence", decision.nearest}, {"owners", owners_json(decision.nearest_owner, locate)}};
+    json::object one{{"stage", decision.stage},
+                     {"passed", decision.passed},
+                     {"sentence", decision.sentence},
+                     {"owners", owners_json(decision.owners, locate)}};
+    if (!decision.nearest.empty())
+      one["nearest"] =
+          json::object{{"sentence", decision.nearest}, {"owners", owners_json(decision.nearest_owner, locate)}};
     out.push_back(std::move(one));
   }
   return out;
@@ -49,12 +53,19 @@ std::string address_text(const net::IpAddress& address) { return address == net:
 }  // namespace
 
 std::string to_json(const Answer& answer, const Locate& locate) {
-  json::object out{{"from", answer.question.from.str()}, {"to", answer.question.to.str()}, {"port", answer.question.port},
-                   {"protocol", net::protocol_name(answer.question.protocol)}, {"verdict", verdict_word(answer.verdict)},
-                   {"mixed", answer.mixed}, {"sentence", answer.sentence}, {"decisions", decisions_json(answer.decisions, locate)}};
+  json::object out{{"from", answer.question.from.str()},
+                   {"to", answer.question.to.str()},
+                   {"port", answer.question.port},
+                   {"protocol", net::protocol_name(answer.question.protocol)},
+                   {"verdict", verdict_word(answer.verdict)},
+                   {"mixed", answer.mixed},
+                   {"sentence", answer.sentence},
+                   {"decisions", decisions_json(answer.decisions, locate)}};
   json::array paths;
   for (const auto& path : answer.paths)
-    paths.push_back(json::object{{"target", path.target_name}, {"address", path.target.str()}, {"verdict", verdict_word(path.verdict)},
+    paths.push_back(json::object{{"target", path.target_name},
+                                 {"address", path.target.str()},
+                                 {"verdict", verdict_word(path.verdict)},
                                  {"decisions", decisions_json(path.decisions, locate)}});
   out["paths"] = std::move(paths);
   return json::serialize(out);
@@ -66,7 +77,8 @@ void write_json(const Matrix& matrix, const Locate& locate, const std::function<
   for (const auto& source : matrix.sources) {
     if (!sources.empty()) out += ',';
     sources.push_back(quoted(source.pod.str()));
-    out += fmt::format("{}:{{\"ip\":\"{}\",\"ip6\":\"{}\",\"node\":{}}}", sources.back(), address_text(source.address), address_text(source.address6), quoted(source.node));
+    out += fmt::format("{}:{{\"ip\":\"{}\",\"ip6\":\"{}\",\"node\":{}}}", sources.back(), address_text(source.address),
+                       address_text(source.address6), quoted(source.node));
   }
   for (const auto& target : matrix.targets) targets.push_back(quoted(target.name));
   for (const auto& set : matrix.owner_sets) owners.push_back(json::serialize(owners_json(set, locate)));
@@ -75,8 +87,9 @@ void write_json(const Matrix& matrix, const Locate& locate, const std::function<
   for (const auto& cell : matrix.cells) {
     if (!first) out += ",\n";
     first = false;
-    fmt::format_to(std::back_inserter(out), "{{\"from\":{},\"to\":{},\"port\":{},\"protocol\":\"{}\",\"expected\":\"{}\",", sources[cell.from], targets[cell.to],
-                   cell.port, net::protocol_name(cell.protocol), verdict_word(cell.expected));
+    fmt::format_to(std::back_inserter(out),
+                   "{{\"from\":{},\"to\":{},\"port\":{},\"protocol\":\"{}\",\"expected\":\"{}\",", sources[cell.from],
+                   targets[cell.to], cell.port, net::protocol_name(cell.protocol), verdict_word(cell.expected));
     if ((cell.possible & (cell.possible - 1)) != 0) {
       out += "\"possible\":[";
       bool comma = false;

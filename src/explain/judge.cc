@@ -15,7 +15,9 @@ std::string_view verdict_word(Verdict verdict) {
   return verdict == Verdict::kAllow ? "allow" : verdict == Verdict::kDeny ? "deny" : "refuse";
 }
 
-std::string port_text(const desired::Listener& port) { return fmt::format("{}/{}", port.port, lower(net::protocol_name(port.protocol))); }
+std::string port_text(const desired::Listener& port) {
+  return fmt::format("{}/{}", port.port, lower(net::protocol_name(port.protocol)));
+}
 
 const net::IpAddress* PodPlace::address(Family family) const {
   for (const auto& one : addresses)
@@ -32,7 +34,8 @@ std::vector<int> lengths_of(const std::map<net::Prefix, T>& table) {
 }
 
 template <class T>
-const T* longest(const std::map<net::Prefix, T>& table, const std::vector<int>& lengths, const net::IpAddress& address) {
+const T* longest(const std::map<net::Prefix, T>& table, const std::vector<int>& lengths,
+                 const net::IpAddress& address) {
   for (int length : lengths) {
     if (address.is_v4() && length < 96) break;  // an IPv6 prefix never speaks for IPv4
     auto row = table.find(net::Prefix(address, length));
@@ -106,8 +109,8 @@ const desired::PodRow* Judge::local_pod(const desired::Tables& tables, const net
   return pod == tables.pods.end() ? nullptr : &pod->second;
 }
 
-Ruling Judge::rule(const desired::Tables& tables, const desired::PodRow& subject, Direction direction, const net::IpAddress& peer_address,
-                   const desired::Listener& port) const {
+Ruling Judge::rule(const desired::Tables& tables, const desired::PodRow& subject, Direction direction,
+                   const net::IpAddress& peer_address, const desired::Listener& port) const {
   const bool ingress = direction == Direction::kIngress;
   Ruling out;
   out.isolated = ingress ? subject.ingress_isolated : subject.egress_isolated;
@@ -140,8 +143,8 @@ Ruling Judge::rule(const desired::Tables& tables, const desired::PodRow& subject
   return out;
 }
 
-const desired::FrontendRow* Judge::frontend(const desired::Tables& tables, const net::IpAddress& address, const desired::Listener& port,
-                                            desired::FrontendScope scope) const {
+const desired::FrontendRow* Judge::frontend(const desired::Tables& tables, const net::IpAddress& address,
+                                            const desired::Listener& port, desired::FrontendScope scope) const {
   auto row = tables.frontends.find({address, port.port, port.protocol, scope});
   return row == tables.frontends.end() ? nullptr : &row->second;
 }

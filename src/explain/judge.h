@@ -38,10 +38,10 @@ class Judge {
   desired::CidrClass cidr_class(const desired::Tables& tables, const net::IpAddress& address) const;
   // The row that from_pod finds for the pod behind an address of this node; null = none.
   const desired::PodRow* local_pod(const desired::Tables& tables, const net::IpAddress& address) const;
-  Ruling rule(const desired::Tables& tables, const desired::PodRow& subject, desired::Direction direction, const net::IpAddress& peer_address,
-              const desired::Listener& port) const;
-  const desired::FrontendRow* frontend(const desired::Tables& tables, const net::IpAddress& address, const desired::Listener& port,
-                                       desired::FrontendScope scope) const;
+  Ruling rule(const desired::Tables& tables, const desired::PodRow& subject, desired::Direction direction,
+              const net::IpAddress& peer_address, const desired::Listener& port) const;
+  const desired::FrontendRow* frontend(const desired::Tables& tables, const net::IpAddress& address,
+                                       const desired::Listener& port, desired::FrontendScope scope) const;
   // Somebody answers there: the pod itself, or a hostNetwork pod of the node that has the address.
   bool listens(const net::IpAddress& address, const desired::Listener& port) const;
 
@@ -81,10 +81,12 @@ struct Outcome {
 Outcome judge_connection(const Judge& judge, const Connection& connection, std::vector<Decision>* decisions);
 
 // nearest.cc: for a default deny, the rule that would have needed the fewest changes.
-void describe_nearest(const Judge& judge, const desired::Tables& tables, const desired::PodRow& subject, desired::Direction direction,
-                      const net::IpAddress& peer_address, const desired::Listener& port, Decision& decision);
+void describe_nearest(const Judge& judge, const desired::Tables& tables, const desired::PodRow& subject,
+                      desired::Direction direction, const net::IpAddress& peer_address, const desired::Listener& port,
+                      Decision& decision);
 
 std::string port_text(const desired::Listener& port);  // "80/tcp"
-std::string who(const Judge& judge, const net::IpAddress& address);  // "shop/web-0", "node node1", "10.9.9.9 (outside the cluster)"
+std::string who(const Judge& judge,
+                const net::IpAddress& address);  // "shop/web-0", "node node1", "10.9.9.9 (outside the cluster)"
 
 }  // namespace carrick::explain

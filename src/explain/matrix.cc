@@ -4,8 +4,8 @@
 #include "desired/object_facts.h"
 #include "explain/judge.h"
 
-// The truth table. A pair of pods that no policy can tell from another pair has its verdict: the work is that of the pairs of
-// identities, not of the pairs of pods.
+// The truth table. A pair of pods that no policy can tell from another pair has its verdict: the work is that of the
+// pairs of identities, not of the pairs of pods.
 namespace carrick::explain {
 namespace {
 
@@ -19,15 +19,19 @@ struct Result {
 
 class Builder {
  public:
-  Builder(const World& world, const MatrixOptions& options) : judge_(world), world_(world), options_(options) { out_.via = options.via; }
+  Builder(const World& world, const MatrixOptions& options) : judge_(world), world_(world), options_(options) {
+    out_.via = options.via;
+  }
 
   Matrix run() {
     out_.owner_sets.emplace_back();
     owner_ids_.emplace(std::vector<desired::Owner>(), 0);
     for (const auto& [key, place] : judge_.pods())
       if (!options_.from || options_.from(*place.pod)) add_source(key, place);
-    if (options_.via == Via::kPod) pods();
-    else services();
+    if (options_.via == Via::kPod)
+      pods();
+    else
+      services();
     return std::move(out_);
   }
 
@@ -65,7 +69,8 @@ class Builder {
         for (const auto& port : *targets[to]->listeners) {
           if (!wanted(port)) continue;
           Result result = judge(*places_[from], *targets[to], *address, port);
-          out_.cells.push_back({from, to, result.owners, port.port, port.protocol, result.verdict, bit(result.verdict)});
+          out_.cells.push_back(
+              {from, to, result.owners, port.port, port.protocol, result.verdict, bit(result.verdict)});
         }
       }
     }
@@ -82,7 +87,8 @@ class Builder {
     const auto* tables = judge_.tables(place.node);
     const auto* row = judge_.local_pod(*tables, address);
     if (!row) return entry->second = kAlone;
-    auto key = std::tuple(row->identity, judge_.cidr_class(*tables, address), row->ingress_isolated, row->egress_isolated, row->blocked);
+    auto key = std::tuple(row->identity, judge_.cidr_class(*tables, address), row->ingress_isolated,
+                          row->egress_isolated, row->blocked);
     return entry->second = profile_ids_.try_emplace(key, static_cast<uint32_t>(profile_ids_.size())).first->second;
   }
 
@@ -99,14 +105,16 @@ class Builder {
     return entry->second;
   }
 
-  Result ask(const PodPlace& from, const net::IpAddress& source, const net::IpAddress& address, const desired::Listener& port) {
+  Result ask(const PodPlace& from, const net::IpAddress& source, const net::IpAddress& address,
+             const desired::Listener& port) {
     return keep(judge_connection(judge_, {source, &from, {address, port.port}, port.protocol, {}, from.node}, nullptr));
   }
 
   Result keep(Outcome outcome) {
     std::ranges::sort(outcome.owners);
     outcome.owners.erase(std::unique(outcome.owners.begin(), outcome.owners.end()), outcome.owners.end());
-    auto [entry, fresh] = owner_ids_.try_emplace(std::move(outcome.owners), static_cast<uint32_t>(out_.owner_sets.size()));
+    auto [entry, fresh] =
+        owner_ids_.try_emplace(std::move(outcome.owners), static_cast<uint32_t>(out_.owner_sets.size()));
     if (fresh) out_.owner_sets.push_back(entry->first);
     return {outcome.verdict, entry->second};
   }
@@ -116,9 +124,13 @@ class Builder {
       for (const auto* place : places_) dns_.push_back(dns(*place));
     for (const auto& [key, service] : world_.snapshot->services) {
       bool headless = service->spec.clusterIP == "None";
-      if (service->spec.type == "ExternalName" || service->spec.selector.empty() || (headless && options_.via != Via::kDns)) continue;
-      if (headless) add_headless(*service);
-      else add_service(*service);
+      if (service->spec.type == "ExternalName" || service->spec.selector.empty() ||
+          (headless && options_.via != Via::kDns))
+        continue;
+      if (headless)
+        add_headless(*service);
+      else
+        add_service(*service);
     }
   }
 
@@ -126,10 +138,12 @@ class Builder {
   Result dns(const PodPlace& place) {
     // DNS-C2: these ask the resolver of their node, or one of their own, which knows no name of the cluster.
     const std::string& policy = place.pod->spec.dnsPolicy;
-    if (policy == "Default" || policy == "None" || (place.pod->spec.hostNetwork && policy != "ClusterFirstWithHostNet")) return {Verdict::kRefuse, 0};
+    if (policy == "Default" || policy == "None" || (place.pod->spec.hostNetwork && policy != "ClusterFirstWithHostNet"))
+      return {Verdict::kRefuse, 0};
     if (place.host_network) return {};
     for (const auto& server : world_.views.at(place.node).dns_addresses)
-      if (const auto* own = place.address(server.is_v4() ? Family::kV4 : Family::kV6)) return ask(place, *own, server, {kDnsPort, net::Protocol::kUdp});
+      if (const auto* own = place.address(server.is_v4() ? Family::kV4 : Family::kV6))
+        return ask(place, *own, server, {kDnsPort, net::Protocol::kUdp});
     return {};
   }
 
@@ -143,27 +157,34 @@ class Builder {
 
   bool answers(const std::set<k8s::NamespacedName>& pods) const {
     if (!options_.to) return true;
-    return std::ranges::any_of(pods, [&](const auto& key) { return judge_.pod(key) && options_.to(*judge_.pod(key)->pod); });
+    return std::ranges::any_of(pods,
+                               [&](const auto& key) { return judge_.pod(key) && options_.to(*judge_.pod(key)->pod); });
   }
 
   void add_service(const k8s::Service& service) {
     std::vector<net::IpAddress> addresses;
     for (const auto& text : service.spec.clusterIPs)
-      if (auto address = net::IpAddress::parse(text); address && of_family(*address, options_.family)) addresses.push_back(*address);
+      if (auto address = net::IpAddress::parse(text); address && of_family(*address, options_.family))
+        addresses.push_back(*address);
     std::ranges::sort(addresses, {}, [](const auto& a) { return std::pair(!a.is_v4(), a); });
     MatrixTarget target = target_of(service);
     if (!addresses.empty()) target.address = addresses.front();
     const auto to = static_cast<uint32_t>(out_.targets.size());
     std::vector<Cell> cells;
     for (uint32_t from = 0; from < places_.size(); ++from) {
-      auto address = std::ranges::find_if(addresses, [&](const auto& a) { return places_[from]->address(a.is_v4() ? Family::kV4 : Family::kV6) != nullptr; });
+      auto address = std::ranges::find_if(addresses, [&](const auto& a) {
+        return places_[from]->address(a.is_v4() ? Family::kV4 : Family::kV6) != nullptr;
+      });
       if (address == addresses.end()) continue;
       for (const auto& port : service.spec.ports) {
         desired::Listener asked{static_cast<uint16_t>(port.port), desired::protocol_or_tcp(port.protocol)};
-        const auto* row = judge_.frontend(*judge_.tables(places_[from]->node), *address, asked, desired::FrontendScope::kInternal);
+        const auto* row =
+            judge_.frontend(*judge_.tables(places_[from]->node), *address, asked, desired::FrontendScope::kInternal);
         if (!row || !wanted(asked) || row->kind == desired::FrontendKind::kDns) continue;
         Cell cell{from, to, 0, asked.port, asked.protocol};
-        if (row->backends.empty()) add_verdict(cell, {row->drop_when_empty ? Verdict::kDeny : Verdict::kRefuse, keep({{}, {row->owner}}).owners});
+        if (row->backends.empty())
+          add_verdict(cell,
+                      {row->drop_when_empty ? Verdict::kDeny : Verdict::kRefuse, keep({{}, {row->owner}}).owners});
         for (const auto& backend : row->backends) {
           const auto* place = judge_.pod(backend.pod);
           if (!place) return;  // not (only) pods: who listens there is not ours to say
@@ -187,7 +208,9 @@ class Builder {
       std::vector<const net::IpAddress*> addresses;
       if (row != names.names.end())
         for (Family family : {Family::kV4, Family::kV6}) {
-          if (!addresses.empty() || (options_.family != Family::kAny && options_.family != family) || !places_[from]->address(family)) continue;
+          if (!addresses.empty() || (options_.family != Family::kAny && options_.family != family) ||
+              !places_[from]->address(family))
+            continue;
           for (const auto& address : row->second.addresses)
             if (of_family(address, family)) addresses.push_back(&address);
         }
@@ -195,7 +218,8 @@ class Builder {
         desired::Listener asked{static_cast<uint16_t>(port.port), desired::protocol_or_tcp(port.protocol)};
         if (!wanted(asked)) continue;
         Cell cell{from, to, 0, asked.port, asked.protocol};
-        if (addresses.empty()) add_verdict(cell, {Verdict::kRefuse, keep({{}, {desired::owner_of("Service", service.metadata)}}).owners});
+        if (addresses.empty())
+          add_verdict(cell, {Verdict::kRefuse, keep({{}, {desired::owner_of("Service", service.metadata)}}).owners});
         for (const auto* address : addresses) {
           const auto* place = judge_.pod_at(*address);
           if (!place) return;
@@ -211,7 +235,8 @@ class Builder {
   // The worst one is expected; the others are told.
   static void add_verdict(Cell& cell, const Result& result) {
     auto rank = [](Verdict v) { return v == Verdict::kDeny ? 2 : v == Verdict::kRefuse ? 1 : 0; };
-    if (cell.possible == 0 || rank(result.verdict) > rank(cell.expected)) cell.expected = result.verdict, cell.owners = result.owners;
+    if (cell.possible == 0 || rank(result.verdict) > rank(cell.expected))
+      cell.expected = result.verdict, cell.owners = result.owners;
     cell.possible |= bit(result.verdict);
   }
 

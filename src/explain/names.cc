@@ -46,7 +46,8 @@ Lookup look_up(const desired::NameTable& names, std::string_view asked, const st
   int dots = static_cast<int>(std::count(name.begin(), name.end(), '.'));
   if (absolute || dots >= kNdots) tries.push_back(name);
   if (!absolute)
-    for (const std::string& search : {namespace_ + ".svc." + names.zone, "svc." + names.zone, names.zone}) tries.push_back(name + "." + search);
+    for (const std::string& search : {namespace_ + ".svc." + names.zone, "svc." + names.zone, names.zone})
+      tries.push_back(name + "." + search);
   if (tries.front() != name) tries.push_back(name);
   for (const auto& one : tries) {
     Lookup out;

@@ -12,12 +12,26 @@ namespace {
 constexpr const char* kOutside = "203.0.113.1";
 
 const std::map<std::string, std::string, std::less<>>& kinds() {
-  static const std::map<std::string, std::string, std::less<>> kKinds = {
-      {"po", "Pod"}, {"pod", "Pod"}, {"pods", "Pod"}, {"svc", "Service"}, {"service", "Service"}, {"services", "Service"},
-      {"deploy", "Deployment"}, {"deployment", "Deployment"}, {"deployments", "Deployment"}, {"sts", "StatefulSet"},
-      {"statefulset", "StatefulSet"}, {"statefulsets", "StatefulSet"}, {"ds", "DaemonSet"}, {"daemonset", "DaemonSet"},
-      {"daemonsets", "DaemonSet"}, {"rs", "ReplicaSet"}, {"replicaset", "ReplicaSet"}, {"replicasets", "ReplicaSet"},
-      {"job", "Job"}, {"jobs", "Job"}};
+  static const std::map<std::string, std::string, std::less<>> kKinds = {{"po", "Pod"},
+                                                                         {"pod", "Pod"},
+                                                                         {"pods", "Pod"},
+                                                                         {"svc", "Service"},
+                                                                         {"service", "Service"},
+                                                                         {"services", "Service"},
+                                                                         {"deploy", "Deployment"},
+                                                                         {"deployment", "Deployment"},
+                                                                         {"deployments", "Deployment"},
+                                                                         {"sts", "StatefulSet"},
+                                                                         {"statefulset", "StatefulSet"},
+                                                                         {"statefulsets", "StatefulSet"},
+                                                                         {"ds", "DaemonSet"},
+                                                                         {"daemonset", "DaemonSet"},
+                                                                         {"daemonsets", "DaemonSet"},
+                                                                         {"rs", "ReplicaSet"},
+                                                                         {"replicaset", "ReplicaSet"},
+                                                                         {"replicasets", "ReplicaSet"},
+                                                                         {"job", "Job"},
+                                                                         {"jobs", "Job"}};
   return kKinds;
 }
 
@@ -38,14 +52,17 @@ size_t distance(std::string_view a, std::string_view b) {
 bool made_by(const k8s::Pod& pod, std::string_view kind, std::string_view name) {
   for (const auto& owner : pod.metadata.ownerReferences) {
     if ((kind.empty() || owner.kind == kind) && owner.name == name) return true;
-    if (owner.kind == "ReplicaSet" && (kind.empty() || kind == "Deployment") && owner.name.substr(0, owner.name.rfind('-')) == name) return true;
+    if (owner.kind == "ReplicaSet" && (kind.empty() || kind == "Deployment") &&
+        owner.name.substr(0, owner.name.rfind('-')) == name)
+      return true;
   }
   return false;
 }
 
 class Resolver {
  public:
-  Resolver(const World& world, std::string_view text, bool as_source) : world_(world), text_(text), as_source_(as_source) {}
+  Resolver(const World& world, std::string_view text, bool as_source)
+      : world_(world), text_(text), as_source_(as_source) {}
 
   Result<std::vector<Party>> run() {
     if (text_.empty()) return fail(ErrorKind::kInvalid, "an empty name is no pod, service or address");
@@ -55,18 +72,24 @@ class Resolver {
     if (parts.size() == 1) return std::ranges::count(text_, '.') ? name() : plain("default", text_);
     if (parts.size() == 2) {
       auto kind = kinds().find(parts[0]);
-      if (kind != kinds().end() && !world_.snapshot->namespaces.contains({"", std::string(parts[0])})) return typed("default", kind->second, parts[1]);
+      if (kind != kinds().end() && !world_.snapshot->namespaces.contains({"", std::string(parts[0])}))
+        return typed("default", kind->second, parts[1]);
       return plain(parts[0], parts[1]);
     }
-    if (parts.size() != 3) return fail(ErrorKind::kInvalid, "\"{}\" is not ns/pod, ns/deploy/NAME, ns/svc/NAME, a DNS name or an address", text_);
+    if (parts.size() != 3)
+      return fail(ErrorKind::kInvalid, "\"{}\" is not ns/pod, ns/deploy/NAME, ns/svc/NAME, a DNS name or an address",
+                  text_);
     auto kind = kinds().find(parts[1]);
     if (kind == kinds().end())
-      return fail(ErrorKind::kInvalid, "\"{}\": {} is not a kind that has pods (pod, deploy, sts, ds, rs, job) nor svc", text_, parts[1]);
+      return fail(ErrorKind::kInvalid, "\"{}\": {} is not a kind that has pods (pod, deploy, sts, ds, rs, job) nor svc",
+                  text_, parts[1]);
     return typed(parts[0], kind->second, parts[2]);
   }
 
  private:
-  static std::vector<Party> party(Party::Kind kind, k8s::NamespacedName object) { return {Party{kind, std::move(object), {}, {}}}; }
+  static std::vector<Party> party(Party::Kind kind, k8s::NamespacedName object) {
+    return {Party{kind, std::move(object), {}, {}}};
+  }
 
   Result<std::vector<Party>> address(const net::IpAddress& ip) {
     for (const auto& [key, pod] : world_.snapshot->pods)
@@ -77,14 +100,18 @@ class Resolver {
   }
 
   Result<std::vector<Party>> name() {
-    if (as_source_) return fail(ErrorKind::kInvalid, "\"{}\": a DNS name makes no connections; name a pod, a workload or an address", text_);
+    if (as_source_)
+      return fail(ErrorKind::kInvalid, "\"{}\": a DNS name makes no connections; name a pod, a workload or an address",
+                  text_);
     return std::vector<Party>{Party{Party::Kind::kName, {}, std::string(text_), {}}};
   }
 
   std::vector<Party> pods(std::string_view ns, const std::function<bool(const k8s::Pod&)>& wanted) const {
     std::vector<Party> out;
-    for (auto at = world_.snapshot->pods.lower_bound({std::string(ns), ""}); at != world_.snapshot->pods.end() && at->first.namespace_ == ns; ++at)
-      if (!desired::is_finished(*at->second) && wanted(*at->second)) out.push_back(Party{Party::Kind::kPod, at->first, {}, {}});
+    for (auto at = world_.snapshot->pods.lower_bound({std::string(ns), ""});
+         at != world_.snapshot->pods.end() && at->first.namespace_ == ns; ++at)
+      if (!desired::is_finished(*at->second) && wanted(*at->second))
+        out.push_back(Party{Party::Kind::kPod, at->first, {}, {}});
     return out;
   }
 
@@ -100,13 +127,19 @@ class Resolver {
 
   Result<std::vector<Party>> typed(std::string_view ns, std::string_view kind, std::string_view name) {
     k8s::NamespacedName key{std::string(ns), std::string(name)};
-    if (kind == "Pod") return world_.snapshot->pods.contains(key) ? Result<std::vector<Party>>(party(Party::Kind::kPod, key)) : unknown("pod");
+    if (kind == "Pod")
+      return world_.snapshot->pods.contains(key) ? Result<std::vector<Party>>(party(Party::Kind::kPod, key))
+                                                 : unknown("pod");
     if (kind == "Service") {
       auto service = world_.snapshot->services.find(key);
       if (service == world_.snapshot->services.end()) return unknown("Service");
       if (!as_source_) return party(Party::Kind::kService, key);
-      auto behind = pods(ns, [&](const k8s::Pod& pod) { return !service->second->spec.selector.empty() && k8s::matches(service->second->spec.selector, pod.metadata.labels); });
-      if (behind.empty()) return fail(ErrorKind::kInvalid, "no pod is behind Service {}, so nothing can be asked from there", key.str());
+      auto behind = pods(ns, [&](const k8s::Pod& pod) {
+        return !service->second->spec.selector.empty() &&
+               k8s::matches(service->second->spec.selector, pod.metadata.labels);
+      });
+      if (behind.empty())
+        return fail(ErrorKind::kInvalid, "no pod is behind Service {}, so nothing can be asked from there", key.str());
       return behind;
     }
     auto made = pods(ns, [&](const k8s::Pod& pod) { return made_by(pod, kind, name); });
@@ -118,7 +151,9 @@ class Resolver {
     std::string best;
     size_t least = text_.size() / 2 + 2;
     auto consider = [&](const std::string& candidate) {
-      for (std::string_view shown : {std::string_view(candidate), candidate.starts_with("default/") ? std::string_view(candidate).substr(8) : std::string_view(candidate)})
+      for (std::string_view shown :
+           {std::string_view(candidate),
+            candidate.starts_with("default/") ? std::string_view(candidate).substr(8) : std::string_view(candidate)})
         if (size_t d = distance(text_, shown); d < least) least = d, best = candidate;
     };
     for (const auto& [key, pod] : world_.snapshot->pods) {
@@ -127,7 +162,11 @@ class Resolver {
         bool hashed = owner.kind == "ReplicaSet";
         std::string name = hashed ? owner.name.substr(0, owner.name.rfind('-')) : owner.name;
         consider(key.namespace_ + "/" + name);
-        consider(fmt::format("{}/{}/{}", key.namespace_, hashed ? "deploy" : owner.kind == "StatefulSet" ? "sts" : lower(owner.kind), name));
+        consider(fmt::format("{}/{}/{}", key.namespace_,
+                             hashed                        ? "deploy"
+                             : owner.kind == "StatefulSet" ? "sts"
+                                                           : lower(owner.kind),
+                             name));
       }
     }
     for (const auto& [key, service] : world_.snapshot->services) consider(key.namespace_ + "/svc/" + key.name);
@@ -142,7 +181,9 @@ class Resolver {
 
 }  // namespace
 
-Result<std::vector<Party>> parse_party(const World& world, std::string_view text, bool as_source) { return Resolver(world, text, as_source).run(); }
+Result<std::vector<Party>> parse_party(const World& world, std::string_view text, bool as_source) {
+  return Resolver(world, text, as_source).run();
+}
 
 Result<desired::Listener> parse_port(std::string_view text) {
   size_t slash = text.find('/');

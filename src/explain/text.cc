@@ -1,6 +1,7 @@
+#include "base/text.h"
+
 #include <algorithm>
 
-#include "base/text.h"
 #include "explain/judge.h"
 
 namespace carrick::explain {
@@ -15,7 +16,9 @@ std::string with_place(const desired::Owner& owner, const Locate& locate) {
 
 void append(std::string& out, const Decision& decision, const Locate& locate, const char* indent) {
   out += fmt::format("{}{:<9} {} {}\n", indent, decision.stage, decision.passed ? "+" : "x", decision.sentence);
-  for (const auto& owner : decision.owners) out += fmt::format("{}            {} {}\n", indent, decision.passed ? "by" : "isolated by", with_place(owner, locate));
+  for (const auto& owner : decision.owners)
+    out +=
+        fmt::format("{}            {} {}\n", indent, decision.passed ? "by" : "isolated by", with_place(owner, locate));
   if (decision.nearest.empty()) return;
   std::string rule = decision.nearest_owner.empty() ? "" : with_place(decision.nearest_owner.front(), locate) + ": ";
   out += fmt::format("{}            nearest rule: {}{}\n", indent, rule, decision.nearest);
@@ -43,7 +46,8 @@ class Table {
     size_t counts[3] = {};
     for (const auto& cell : matrix_.cells) ++counts[static_cast<size_t>(cell.expected)];
     for (const auto& [port, cells] : by_port_) out += one_port(port, cells);
-    out += fmt::format("{} cells: {} allow (.), {} deny (X), {} refuse (r)", matrix_.cells.size(), counts[0], counts[1], counts[2]);
+    out += fmt::format("{} cells: {} allow (.), {} deny (X), {} refuse (r)", matrix_.cells.size(), counts[0], counts[1],
+                       counts[2]);
     auto mixed = std::ranges::count_if(matrix_.cells, [](const Cell& cell) { return symbol(cell) == '?'; });
     if (mixed) out += fmt::format("; {} depend on the endpoint (?)", mixed);
     return out + "\n";
@@ -63,7 +67,8 @@ class Table {
     columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
     std::string out = fmt::format("to port {}\n", port_text(port));
     if (columns.size() > kManyColumns) return out + summary(columns, at);
-    for (size_t i = 0; i < columns.size(); ++i) out += fmt::format("  {:>2}  {}\n", i + 1, matrix_.targets[columns[i]].name);
+    for (size_t i = 0; i < columns.size(); ++i)
+      out += fmt::format("  {:>2}  {}\n", i + 1, matrix_.targets[columns[i]].name);
     out += fmt::format("{:<{}}", "from", width_ + 2);
     for (size_t i = 0; i < columns.size(); ++i) out += fmt::format("{:>3}", i + 1);
     out += '\n';
@@ -84,7 +89,8 @@ class Table {
     for (const auto& [cell, what] : at) ++counts[cell.second][what];
     TextTable table({"TO", "ALLOW", "DENY", "REFUSE"});
     for (uint32_t column : columns)
-      table.add({matrix_.targets[column].name, std::to_string(counts[column]['.']), std::to_string(counts[column]['X']), std::to_string(counts[column]['r'])});
+      table.add({matrix_.targets[column].name, std::to_string(counts[column]['.']), std::to_string(counts[column]['X']),
+                 std::to_string(counts[column]['r'])});
     return table.str() + '\n';
   }
 

@@ -15,7 +15,10 @@ desired::LocalPod plumbed(const k8s::Pod& pod, uint32_t ifindex) {
   for (const auto* container : desired::running_containers(pod)) {
     for (const auto& port : container->ports) {
       if (port.hostPort <= 0) continue;
-      desired::PortMapping mapping{static_cast<uint16_t>(port.hostPort), static_cast<uint16_t>(port.containerPort), desired::protocol_or_tcp(port.protocol), {}};
+      desired::PortMapping mapping{static_cast<uint16_t>(port.hostPort),
+                                   static_cast<uint16_t>(port.containerPort),
+                                   desired::protocol_or_tcp(port.protocol),
+                                   {}};
       if (auto address = net::IpAddress::parse(port.hostIP)) mapping.host_ip = *address;
       out.port_mappings.push_back(mapping);
     }

@@ -5,13 +5,23 @@
 namespace carrick::k8s {
 
 // ---- Namespace ----
-struct NamespaceStatus { std::string phase; bool operator==(const NamespaceStatus&) const = default; };
+struct NamespaceStatus {
+  std::string phase;
+  bool operator==(const NamespaceStatus&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(NamespaceStatus, (), (phase))
-struct Namespace { ObjectMeta metadata; NamespaceStatus status; bool operator==(const Namespace&) const = default; };
+struct Namespace {
+  ObjectMeta metadata;
+  NamespaceStatus status;
+  bool operator==(const Namespace&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(Namespace, (), (metadata, status))
 
 // ---- Node ----
-struct Taint { std::string key, value, effect; bool operator==(const Taint&) const = default; };
+struct Taint {
+  std::string key, value, effect;
+  bool operator==(const Taint&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(Taint, (), (key, value, effect))
 struct NodeSpec {
   std::string podCIDR, providerID;
@@ -21,7 +31,10 @@ struct NodeSpec {
   bool operator==(const NodeSpec&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(NodeSpec, (), (podCIDR, providerID, podCIDRs, unschedulable, taints))
-struct NodeAddress { std::string type, address; bool operator==(const NodeAddress&) const = default; };  // InternalIP, ExternalIP, Hostname
+struct NodeAddress {
+  std::string type, address;
+  bool operator==(const NodeAddress&) const = default;
+};  // InternalIP, ExternalIP, Hostname
 BOOST_DESCRIBE_STRUCT(NodeAddress, (), (type, address))
 struct NodeStatus {
   std::vector<NodeAddress> addresses;
@@ -29,7 +42,12 @@ struct NodeStatus {
   bool operator==(const NodeStatus&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(NodeStatus, (), (addresses, conditions))
-struct Node { ObjectMeta metadata; NodeSpec spec; NodeStatus status; bool operator==(const Node&) const = default; };
+struct Node {
+  ObjectMeta metadata;
+  NodeSpec spec;
+  NodeStatus status;
+  bool operator==(const Node&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(Node, (), (metadata, spec, status))
 
 // ---- Pod ----
@@ -39,13 +57,28 @@ struct ContainerPort {
   bool operator==(const ContainerPort&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(ContainerPort, (), (name, protocol, hostIP, containerPort, hostPort))
-struct HTTPGetAction { std::string path, host, scheme; IntOrString port; bool operator==(const HTTPGetAction&) const = default; };
+struct HTTPGetAction {
+  std::string path, host, scheme;
+  IntOrString port;
+  bool operator==(const HTTPGetAction&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(HTTPGetAction, (), (path, host, scheme, port))
-struct TCPSocketAction { std::string host; IntOrString port; bool operator==(const TCPSocketAction&) const = default; };
+struct TCPSocketAction {
+  std::string host;
+  IntOrString port;
+  bool operator==(const TCPSocketAction&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(TCPSocketAction, (), (host, port))
-struct GRPCAction { int32_t port = 0; std::string service; bool operator==(const GRPCAction&) const = default; };
+struct GRPCAction {
+  int32_t port = 0;
+  std::string service;
+  bool operator==(const GRPCAction&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(GRPCAction, (), (port, service))
-struct ExecAction { std::vector<std::string> command; bool operator==(const ExecAction&) const = default; };
+struct ExecAction {
+  std::vector<std::string> command;
+  bool operator==(const ExecAction&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(ExecAction, (), (command))
 struct Probe {
   std::optional<HTTPGetAction> httpGet;
@@ -55,8 +88,13 @@ struct Probe {
   int32_t initialDelaySeconds = 0, timeoutSeconds = 0, periodSeconds = 0, successThreshold = 0, failureThreshold = 0;
   bool operator==(const Probe&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Probe, (), (httpGet, tcpSocket, grpc, exec, initialDelaySeconds, timeoutSeconds, periodSeconds, successThreshold, failureThreshold))
-struct EnvVar { std::string name, value; bool operator==(const EnvVar&) const = default; };
+BOOST_DESCRIBE_STRUCT(Probe, (),
+                      (httpGet, tcpSocket, grpc, exec, initialDelaySeconds, timeoutSeconds, periodSeconds,
+                       successThreshold, failureThreshold))
+struct EnvVar {
+  std::string name, value;
+  bool operator==(const EnvVar&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(EnvVar, (), (name, value))
 struct Container {
   std::string name, image, workingDir, restartPolicy;
@@ -66,8 +104,14 @@ struct Container {
   std::optional<Probe> readinessProbe, livenessProbe, startupProbe;
   bool operator==(const Container&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(Container, (), (name, image, workingDir, restartPolicy, command, args, ports, env, readinessProbe, livenessProbe, startupProbe))
-struct PodDNSConfigOption { std::string name; std::optional<std::string> value; bool operator==(const PodDNSConfigOption&) const = default; };
+BOOST_DESCRIBE_STRUCT(Container, (),
+                      (name, image, workingDir, restartPolicy, command, args, ports, env, readinessProbe, livenessProbe,
+                       startupProbe))
+struct PodDNSConfigOption {
+  std::string name;
+  std::optional<std::string> value;
+  bool operator==(const PodDNSConfigOption&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(PodDNSConfigOption, (), (name, value))
 struct PodDNSConfig {
   std::vector<std::string> nameservers, searches;
@@ -75,9 +119,15 @@ struct PodDNSConfig {
   bool operator==(const PodDNSConfig&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(PodDNSConfig, (), (nameservers, searches, options))
-struct Toleration { std::string key, operator_, value, effect; bool operator==(const Toleration&) const = default; };
+struct Toleration {
+  std::string key, operator_, value, effect;
+  bool operator==(const Toleration&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(Toleration, (), (key, operator_, value, effect))
-struct PodReadinessGate { std::string conditionType; bool operator==(const PodReadinessGate&) const = default; };
+struct PodReadinessGate {
+  std::string conditionType;
+  bool operator==(const PodReadinessGate&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(PodReadinessGate, (), (conditionType))
 struct PodSpec {
   std::string nodeName, hostname, subdomain, dnsPolicy, restartPolicy, serviceAccountName, schedulerName;
@@ -91,8 +141,14 @@ struct PodSpec {
   std::optional<int64_t> terminationGracePeriodSeconds;
   bool operator==(const PodSpec&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(PodSpec, (), (nodeName, hostname, subdomain, dnsPolicy, restartPolicy, serviceAccountName, schedulerName, hostNetwork, setHostnameAsFQDN, nodeSelector, containers, initContainers, dnsConfig, tolerations, readinessGates, terminationGracePeriodSeconds))
-struct PodIP { std::string ip; bool operator==(const PodIP&) const = default; };
+BOOST_DESCRIBE_STRUCT(PodSpec, (),
+                      (nodeName, hostname, subdomain, dnsPolicy, restartPolicy, serviceAccountName, schedulerName,
+                       hostNetwork, setHostnameAsFQDN, nodeSelector, containers, initContainers, dnsConfig, tolerations,
+                       readinessGates, terminationGracePeriodSeconds))
+struct PodIP {
+  std::string ip;
+  bool operator==(const PodIP&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(PodIP, (), (ip))
 struct PodStatus {
   std::string phase, podIP, hostIP, reason, message;
@@ -102,7 +158,12 @@ struct PodStatus {
   bool operator==(const PodStatus&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(PodStatus, (), (phase, podIP, hostIP, reason, message, podIPs, conditions, startTime))
-struct Pod { ObjectMeta metadata; PodSpec spec; PodStatus status; bool operator==(const Pod&) const = default; };
+struct Pod {
+  ObjectMeta metadata;
+  PodSpec spec;
+  PodStatus status;
+  bool operator==(const Pod&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(Pod, (), (metadata, spec, status))
 
 // ---- Service ----
@@ -114,9 +175,15 @@ struct ServicePort {
   bool operator==(const ServicePort&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(ServicePort, (), (name, protocol, appProtocol, port, nodePort, targetPort))
-struct ClientIPConfig { std::optional<int32_t> timeoutSeconds; bool operator==(const ClientIPConfig&) const = default; };
+struct ClientIPConfig {
+  std::optional<int32_t> timeoutSeconds;
+  bool operator==(const ClientIPConfig&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(ClientIPConfig, (), (timeoutSeconds))
-struct SessionAffinityConfig { std::optional<ClientIPConfig> clientIP; bool operator==(const SessionAffinityConfig&) const = default; };
+struct SessionAffinityConfig {
+  std::optional<ClientIPConfig> clientIP;
+  bool operator==(const SessionAffinityConfig&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(SessionAffinityConfig, (), (clientIP))
 struct ServiceSpec {
   std::string type, clusterIP, externalName, sessionAffinity, externalTrafficPolicy;
@@ -130,20 +197,46 @@ struct ServiceSpec {
   int32_t healthCheckNodePort = 0;
   bool operator==(const ServiceSpec&) const = default;
 };
-BOOST_DESCRIBE_STRUCT(ServiceSpec, (), (type, clusterIP, externalName, sessionAffinity, externalTrafficPolicy, internalTrafficPolicy, ipFamilyPolicy, loadBalancerClass, trafficDistribution, clusterIPs, ipFamilies, externalIPs, loadBalancerSourceRanges, ports, selector, sessionAffinityConfig, allocateLoadBalancerNodePorts, publishNotReadyAddresses, healthCheckNodePort))
-struct LoadBalancerIngress { std::string ip, hostname; std::optional<std::string> ipMode; bool operator==(const LoadBalancerIngress&) const = default; };
+BOOST_DESCRIBE_STRUCT(ServiceSpec, (),
+                      (type, clusterIP, externalName, sessionAffinity, externalTrafficPolicy, internalTrafficPolicy,
+                       ipFamilyPolicy, loadBalancerClass, trafficDistribution, clusterIPs, ipFamilies, externalIPs,
+                       loadBalancerSourceRanges, ports, selector, sessionAffinityConfig, allocateLoadBalancerNodePorts,
+                       publishNotReadyAddresses, healthCheckNodePort))
+struct LoadBalancerIngress {
+  std::string ip, hostname;
+  std::optional<std::string> ipMode;
+  bool operator==(const LoadBalancerIngress&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(LoadBalancerIngress, (), (ip, hostname, ipMode))
-struct LoadBalancerStatus { std::vector<LoadBalancerIngress> ingress; bool operator==(const LoadBalancerStatus&) const = default; };
+struct LoadBalancerStatus {
+  std::vector<LoadBalancerIngress> ingress;
+  bool operator==(const LoadBalancerStatus&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(LoadBalancerStatus, (), (ingress))
-struct ServiceStatus { LoadBalancerStatus loadBalancer; bool operator==(const ServiceStatus&) const = default; };
+struct ServiceStatus {
+  LoadBalancerStatus loadBalancer;
+  bool operator==(const ServiceStatus&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(ServiceStatus, (), (loadBalancer))
-struct Service { ObjectMeta metadata; ServiceSpec spec; ServiceStatus status; bool operator==(const Service&) const = default; };
+struct Service {
+  ObjectMeta metadata;
+  ServiceSpec spec;
+  ServiceStatus status;
+  bool operator==(const Service&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(Service, (), (metadata, spec, status))
 
-struct ObjectReference { std::string kind, namespace_, name, uid, apiVersion; bool operator==(const ObjectReference&) const = default; };
+struct ObjectReference {
+  std::string kind, namespace_, name, uid, apiVersion;
+  bool operator==(const ObjectReference&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(ObjectReference, (), (kind, namespace_, name, uid, apiVersion))
 
-struct ConfigMap { ObjectMeta metadata; StringMap data; bool operator==(const ConfigMap&) const = default; };
+struct ConfigMap {
+  ObjectMeta metadata;
+  StringMap data;
+  bool operator==(const ConfigMap&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(ConfigMap, (), (metadata, data))
 
 }  // namespace carrick::k8s

@@ -10,9 +10,15 @@ struct EndpointConditions {  // SVC-D1: nil ready = true, nil serving = ready, n
   bool operator==(const EndpointConditions&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(EndpointConditions, (), (ready, serving, terminating))
-struct ForZone { std::string name; bool operator==(const ForZone&) const = default; };
+struct ForZone {
+  std::string name;
+  bool operator==(const ForZone&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(ForZone, (), (name))
-struct EndpointHints { std::vector<ForZone> forZones, forNodes; bool operator==(const EndpointHints&) const = default; };
+struct EndpointHints {
+  std::vector<ForZone> forZones, forNodes;
+  bool operator==(const EndpointHints&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(EndpointHints, (), (forZones, forNodes))
 struct Endpoint {
   std::vector<std::string> addresses;  // SVC-D22: only the first counts

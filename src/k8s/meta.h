@@ -2,7 +2,6 @@
 
 #include <boost/describe.hpp>
 #include <boost/json.hpp>
-
 #include <compare>
 #include <cstdint>
 #include <map>

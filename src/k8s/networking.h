@@ -5,7 +5,11 @@
 // networking.k8s.io/v1
 namespace carrick::k8s {
 
-struct IPBlock { std::string cidr; std::vector<std::string> except; bool operator==(const IPBlock&) const = default; };
+struct IPBlock {
+  std::string cidr;
+  std::vector<std::string> except;
+  bool operator==(const IPBlock&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(IPBlock, (), (cidr, except))
 struct NetworkPolicyPeer {
   std::optional<LabelSelector> podSelector, namespaceSelector;
@@ -40,7 +44,11 @@ struct NetworkPolicySpec {
   bool operator==(const NetworkPolicySpec&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(NetworkPolicySpec, (), (podSelector, ingress, egress, policyTypes))
-struct NetworkPolicy { ObjectMeta metadata; NetworkPolicySpec spec; bool operator==(const NetworkPolicy&) const = default; };
+struct NetworkPolicy {
+  ObjectMeta metadata;
+  NetworkPolicySpec spec;
+  bool operator==(const NetworkPolicy&) const = default;
+};
 BOOST_DESCRIBE_STRUCT(NetworkPolicy, (), (metadata, spec))
 
 }  // namespace carrick::k8s

@@ -106,7 +106,7 @@ struct Encoder {
     out.put_address(IFA_ADDRESS, a.address);
     if (!a.address.is_v4()) out.put_u32(IFA_FLAGS, IFA_F_NODAD);
   }
-  void operator()(const AddAddress& c) const { 
+  void operator()(const AddAddress& c) const {
     address(c.address, c.host_scope ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
   }
   void operator()(const RemoveAddress& c) const { address(c.address, RT_SCOPE_UNIVERSE, RTM_DELADDR, 0); }

@@ -83,7 +83,10 @@ Prefix::Prefix(const IpAddress& address, int length) : length_(length) {
 
 Result<Prefix> Prefix::parse(std::string_view text) {
   size_t slash = text.find('/');
-  auto invalid = [&] { return fail(ErrorKind::kInvalid, "\"{}\" is not a valid CIDR block, for example 10.9.8.0/24 or 2001:db8::/64", text.substr(0, 64)); };
+  auto invalid = [&] {
+    return fail(ErrorKind::kInvalid, "\"{}\" is not a valid CIDR block, for example 10.9.8.0/24 or 2001:db8::/64",
+                text.substr(0, 64));
+  };
   if (slash == std::string_view::npos) return invalid();
   auto address = IpAddress::parse(text.substr(0, slash));
   std::string_view digits = text.substr(slash + 1);
@@ -124,7 +127,8 @@ MacAddress MacAddress::derived_from(std::string_view seed) {
 }
 
 std::string MacAddress::str() const {
-  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]);
+  return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
+                     bytes[5]);
 }
 
 Result<Protocol> parse_protocol(std::string_view text) {
@@ -137,12 +141,18 @@ Result<Protocol> parse_protocol(std::string_view text) {
 
 std::string_view protocol_name(Protocol protocol) {
   switch (protocol) {
-    case Protocol::kAny: return "ANY";
-    case Protocol::kIcmp: return "ICMP";
-    case Protocol::kTcp: return "TCP";
-    case Protocol::kUdp: return "UDP";
-    case Protocol::kIcmpV6: return "ICMPv6";
-    case Protocol::kSctp: return "SCTP";
+    case Protocol::kAny:
+      return "ANY";
+    case Protocol::kIcmp:
+      return "ICMP";
+    case Protocol::kTcp:
+      return "TCP";
+    case Protocol::kUdp:
+      return "UDP";
+    case Protocol::kIcmpV6:
+      return "ICMPv6";
+    case Protocol::kSctp:
+      return "SCTP";
   }
   return "?";
 }

@@ -75,7 +75,7 @@ std::string_view protocol_name(Protocol protocol);  // upper case, as the API sp
 
 struct SocketAddress {
   IpAddress address;
-  uint16_t port = 0;  // host order
+  uint16_t port = 0;        // host order
   std::string str() const;  // "10.1.0.7:80", "[2001:db8::1]:80"
   auto operator<=>(const SocketAddress&) const = default;
 };

@@ -16,7 +16,8 @@ std::optional<net::IpAddress> own_address(const RouteConfig& config, bool v4) {
   return found == config.addresses.end() ? std::nullopt : std::optional(*found);
 }
 
-// Not kernel::kRouteProtocol: that marks routes of pods' wires and of whoever built the node, which are not ours to prune.
+// Not kernel::kRouteProtocol: that marks routes of pods' wires and of whoever built the node, which are not ours to
+// prune.
 constexpr uint8_t kPodCidrProtocol = kernel::kRouteProtocol + 1;
 
 bool is_ours(const kernel::Route& route) { return route.protocol == kPodCidrProtocol; }
@@ -27,7 +28,8 @@ Result<RouteStatus> RouteTarget::apply(const desired::RouteTable& table, const R
   RouteStatus status;
   std::vector<kernel::Route> wanted;
   for (const auto& [cidr, row] : table) {
-    kernel::Route route{.destination = cidr, .prefsrc = own_address(config, cidr.is_v4()), .protocol = kPodCidrProtocol};
+    kernel::Route route{
+        .destination = cidr, .prefsrc = own_address(config, cidr.is_v4()), .protocol = kPodCidrProtocol};
     if (config.overlay_ifindex) {
       route.ifindex = config.overlay_ifindex;
       route.via = overlay_gateway(cidr.is_v4());
@@ -35,7 +37,8 @@ Result<RouteStatus> RouteTarget::apply(const desired::RouteTable& table, const R
     } else {
       auto hop = netlink_->route_to(row.node);
       if (!hop) {
-        status.failures.push_back(fmt::format("pod CIDR {} of node {}: no way to {}: {}", cidr.str(), row.node_name, row.node.str(), hop.error().message));
+        status.failures.push_back(fmt::format("pod CIDR {} of node {}: no way to {}: {}", cidr.str(), row.node_name,
+                                              row.node.str(), hop.error().message));
         continue;
       }
       if (hop->via || row.node.is_v4() != cidr.is_v4()) continue;
@@ -45,11 +48,14 @@ Result<RouteStatus> RouteTarget::apply(const desired::RouteTable& table, const R
     wanted.push_back(route);
   }
   auto present = TRY(netlink_->routes());
-  auto same_place = [](const kernel::Route& a, const kernel::Route& b) { return a.destination == b.destination && a.ifindex == b.ifindex && a.via == b.via; };
+  auto same_place = [](const kernel::Route& a, const kernel::Route& b) {
+    return a.destination == b.destination && a.ifindex == b.ifindex && a.via == b.via;
+  };
   if (config.overlay_ifindex)
     for (bool v4 : {true, false})
       if (own_address(config, v4))
-        TRY_VOID(netlink_->apply({kernel::AddNeighbor{{config.overlay_ifindex, overlay_gateway(v4), net::MacAddress::derived_from("overlay")}}}));
+        TRY_VOID(netlink_->apply({kernel::AddNeighbor{
+            {config.overlay_ifindex, overlay_gateway(v4), net::MacAddress::derived_from("overlay")}}}));
   for (const auto& route : wanted) {
     if (!std::ranges::any_of(present, [&](const auto& p) { return is_ours(p) && same_place(p, route); })) {
       if (auto added = netlink_->apply({kernel::AddRoute{route}}); !added) {
@@ -62,7 +68,8 @@ Result<RouteStatus> RouteTarget::apply(const desired::RouteTable& table, const R
   if (prune)
     for (const auto& old : present)
       if (is_ours(old) && !std::ranges::any_of(wanted, [&](const auto& w) { return same_place(w, old); }))
-        if (auto removed = netlink_->apply({kernel::RemoveRoute{old}}); !removed) status.failures.push_back(removed.error().message);
+        if (auto removed = netlink_->apply({kernel::RemoveRoute{old}}); !removed)
+          status.failures.push_back(removed.error().message);
   return status;
 }
 

@@ -8,7 +8,8 @@
 #include "desired/routes/routes.h"
 #include "kernel/netlink.h"
 
-// routes in the node's own stack: for its processes and hostNetwork pods, and for redirects that ask the stack for the next hop.
+// routes in the node's own stack: for its processes and hostNetwork pods, and for redirects that ask the stack for the
+// next hop.
 namespace carrick::realize {
 
 struct RouteConfig {
@@ -21,8 +22,9 @@ struct RouteStatus {
   std::vector<std::string> failures;  // "podCIDR of node b: sentence"
 };
 
-// Native: a route only where the other node is on link; behind a router the underlay has to know the pod CIDRs. Overlay: through
-// a next hop that exists only as a permanent neighbour; the program at the device's egress finds the real one.
+// Native: a route only where the other node is on link; behind a router the underlay has to know the pod CIDRs.
+// Overlay: through a next hop that exists only as a permanent neighbour; the program at the device's egress finds the
+// real one.
 class RouteTarget {
  public:
   explicit RouteTarget(std::unique_ptr<kernel::Netlink> node) : netlink_(std::move(node)) {}

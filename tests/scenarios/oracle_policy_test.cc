@@ -6,8 +6,9 @@
 #include "desired/test_cluster.h"
 #include "explain/explain.h"
 
-// An independent evaluator of NetworkPolicy v1, written from the API's text alone, against the whole chain of compiler and
-// explain on random clusters. It shares nothing with them but the object structs, addresses and label selectors are its own.
+// An independent evaluator of NetworkPolicy v1, written from the API's text alone, against the whole chain of compiler
+// and explain on random clusters. It shares nothing with them but the object structs, addresses and label selectors are
+// its own.
 namespace {
 
 using namespace carrick;
@@ -57,7 +58,8 @@ struct Evaluator {
 
   k8s::StringMap namespace_labels(const std::string& name) const {
     k8s::StringMap out;
-    if (auto ns = cluster.namespaces.find({"", name}); ns != cluster.namespaces.end()) out = ns->second->metadata.labels;
+    if (auto ns = cluster.namespaces.find({"", name}); ns != cluster.namespaces.end())
+      out = ns->second->metadata.labels;
     out["kubernetes.io/metadata.name"] = name;
     return out;
   }
@@ -70,11 +72,14 @@ struct Evaluator {
       return true;
     }
     if (!end.is_pod()) return false;
-    if (peer.namespaceSelector ? !selects(*peer.namespaceSelector, namespace_labels(end.pod->metadata.namespace_)) : end.pod->metadata.namespace_ != ns) return false;
+    if (peer.namespaceSelector ? !selects(*peer.namespaceSelector, namespace_labels(end.pod->metadata.namespace_))
+                               : end.pod->metadata.namespace_ != ns)
+      return false;
     return !peer.podSelector || selects(*peer.podSelector, end.pod->metadata.labels);
   }
 
-  bool port_matches(const k8s::NetworkPolicyPort& port, const End& destination, int number, const std::string& protocol) const {
+  bool port_matches(const k8s::NetworkPolicyPort& port, const End& destination, int number,
+                    const std::string& protocol) const {
     if (port.protocol.value_or("TCP") != protocol) return false;
     if (!port.port) return true;
     if (std::holds_alternative<int32_t>(*port.port)) {
@@ -84,12 +89,14 @@ struct Evaluator {
     if (!destination.is_pod()) return false;
     for (const auto& container : destination.pod->spec.containers)
       for (const auto& declared : container.ports)
-        if (declared.name == std::get<std::string>(*port.port) && declared.protocol == protocol) return declared.containerPort == number;
+        if (declared.name == std::get<std::string>(*port.port) && declared.protocol == protocol)
+          return declared.containerPort == number;
     return false;
   }
 
   template <class Rules, class Peers>
-  bool any_rule(const Rules& rules, Peers peers, const std::string& ns, const End& peer, const End& destination, int number, const std::string& protocol) const {
+  bool any_rule(const Rules& rules, Peers peers, const std::string& ns, const End& peer, const End& destination,
+                int number, const std::string& protocol) const {
     for (const auto& rule : rules) {
       bool who = peers(rule).empty(), where = rule.ports.empty();
       for (const auto& one : peers(rule)) who |= peer_matches(one, ns, peer);
@@ -99,18 +106,26 @@ struct Evaluator {
     return false;
   }
 
-  bool direction(bool ingress, const End& subject, const End& peer, const End& destination, int number, const std::string& protocol) const {
+  bool direction(bool ingress, const End& subject, const End& peer, const End& destination, int number,
+                 const std::string& protocol) const {
     if (!subject.is_pod()) return true;
     bool isolated = false;
     for (const auto& [key, policy] : cluster.networkpolicies) {
       const auto& spec = policy->spec;
-      if (key.namespace_ != subject.pod->metadata.namespace_ || !selects(spec.podSelector, subject.pod->metadata.labels)) continue;
+      if (key.namespace_ != subject.pod->metadata.namespace_ ||
+          !selects(spec.podSelector, subject.pod->metadata.labels))
+        continue;
       bool affects = spec.policyTypes.empty() ? (ingress || !spec.egress.empty())
-                                              : std::count(spec.policyTypes.begin(), spec.policyTypes.end(), ingress ? "Ingress" : "Egress") > 0;
+                                              : std::count(spec.policyTypes.begin(), spec.policyTypes.end(),
+                                                           ingress ? "Ingress" : "Egress") > 0;
       if (!affects) continue;
       isolated = true;
-      if (ingress ? any_rule(spec.ingress, [](auto& r) -> auto& { return r.from; }, key.namespace_, peer, destination, number, protocol)
-                  : any_rule(spec.egress, [](auto& r) -> auto& { return r.to; }, key.namespace_, peer, destination, number, protocol))
+      if (ingress ? any_rule(
+                        spec.ingress, [](auto& r) -> auto& { return r.from; }, key.namespace_, peer, destination,
+                        number, protocol)
+                  : any_rule(
+                        spec.egress, [](auto& r) -> auto& { return r.to; }, key.namespace_, peer, destination, number,
+                        protocol))
         return true;
     }
     return !isolated;
@@ -119,14 +134,16 @@ struct Evaluator {
   bool allowed(const End& from, const End& to, int number, const std::string& protocol) const {
     if (from.pod && from.pod == to.pod) return true;
     bool own_node = from.pod && from.pod->spec.hostNetwork && to.pod && from.node == to.node;
-    return direction(false, from, to, to, number, protocol) && (own_node || direction(true, to, from, to, number, protocol));
+    return direction(false, from, to, to, number, protocol) &&
+           (own_node || direction(true, to, from, to, number, protocol));
   }
 };
 
 }  // namespace oracle
 
-const std::set<desired::Listener> kAsked = {{80, net::Protocol::kTcp}, {81, net::Protocol::kTcp}, {8080, net::Protocol::kTcp}, {90, net::Protocol::kTcp},
-                                            {53, net::Protocol::kUdp}, {80, net::Protocol::kUdp}, {80, net::Protocol::kSctp}};
+const std::set<desired::Listener> kAsked = {
+    {80, net::Protocol::kTcp}, {81, net::Protocol::kTcp}, {8080, net::Protocol::kTcp}, {90, net::Protocol::kTcp},
+    {53, net::Protocol::kUdp}, {80, net::Protocol::kUdp}, {80, net::Protocol::kSctp}};
 
 TestCluster random_cluster(uint64_t seed) {
   Random random(seed);
@@ -137,7 +154,8 @@ TestCluster random_cluster(uint64_t seed) {
   int most = random.chance(5) ? 30 : 8;
   for (int i = 2 + random.below(most - 1); i > 0; --i) {
     int node = random.below(3);
-    auto& pod = out.add_pod(random.pick<std::string>({"x", "y", "z"}), fmt::format("pod-{}", i), random.labels(), node, random.container_ports());
+    auto& pod = out.add_pod(random.pick<std::string>({"x", "y", "z"}), fmt::format("pod-{}", i), random.labels(), node,
+                            random.container_ports());
     if (random.chance(8)) {
       pod.spec.hostNetwork = true;
       pod.status.podIPs = {{fmt::format("192.0.2.{}", 10 + node)}, {fmt::format("2001:db8:2::{:x}", 10 + node)}};
@@ -164,14 +182,17 @@ std::string disagreement(const k8s::Snapshot& snapshot) {
     options.family = v4 ? explain::Family::kV4 : explain::Family::kV6;
     explain::Matrix matrix = explain::matrix(world, options);
     size_t pods = snapshot.pods.size();
-    if (matrix.cells.size() != pods * (pods - 1) * kAsked.size()) return fmt::format("{} cells for {} pods", matrix.cells.size(), pods);
+    if (matrix.cells.size() != pods * (pods - 1) * kAsked.size())
+      return fmt::format("{} cells for {} pods", matrix.cells.size(), pods);
     for (const auto& cell : matrix.cells) {
       const auto& from = matrix.sources[cell.from].pod;
       const auto& to = *matrix.targets[cell.to].pods.begin();
-      bool allowed = evaluator.allowed(end_of(snapshot, from, v4), end_of(snapshot, to, v4), cell.port, std::string(net::protocol_name(cell.protocol)));
+      bool allowed = evaluator.allowed(end_of(snapshot, from, v4), end_of(snapshot, to, v4), cell.port,
+                                       std::string(net::protocol_name(cell.protocol)));
       if ((cell.expected == Verdict::kAllow) != allowed)
-        return fmt::format("{} -> {} {}/{} {}: explain {}, the API's text {}", from.str(), to.str(), cell.port, net::protocol_name(cell.protocol), v4 ? "v4" : "v6",
-                           verdict_word(cell.expected), allowed ? "allow" : "deny");
+        return fmt::format("{} -> {} {}/{} {}: explain {}, the API's text {}", from.str(), to.str(), cell.port,
+                           net::protocol_name(cell.protocol), v4 ? "v4" : "v6", verdict_word(cell.expected),
+                           allowed ? "allow" : "deny");
     }
   }
   return {};
@@ -204,8 +225,8 @@ std::string disagreement_of_questions(const k8s::Snapshot& snapshot, Random& ran
     auto answer = explain::explain(world, question);
     bool allowed = evaluator.allowed(a, b, port.port, std::string(net::protocol_name(port.protocol)));
     if ((answer.verdict == Verdict::kAllow) != allowed)
-      return fmt::format("{} -> {} {}: explain {} ({}), the API's text {}", question.from.str(), question.to.str(), port.port, verdict_word(answer.verdict), answer.sentence,
-                         allowed ? "allow" : "deny");
+      return fmt::format("{} -> {} {}: explain {} ({}), the API's text {}", question.from.str(), question.to.str(),
+                         port.port, verdict_word(answer.verdict), answer.sentence, allowed ? "allow" : "deny");
   }
   return {};
 }
@@ -233,7 +254,8 @@ std::string describe(const k8s::Snapshot& snapshot) {
   for (const auto& [key, pod] : snapshot.pods) {
     out += "pod " + key.str() + " " + pod->status.podIPs.at(0).ip;
     for (const auto& [k, v] : pod->metadata.labels) out += " " + k + "=" + v;
-    for (const auto& port : pod->spec.containers.at(0).ports) out += fmt::format(" {}:{}/{}", port.name, port.containerPort, port.protocol);
+    for (const auto& port : pod->spec.containers.at(0).ports)
+      out += fmt::format(" {}:{}/{}", port.name, port.containerPort, port.protocol);
     out += pod->spec.hostNetwork ? " hostNetwork\n" : "\n";
   }
   for (const auto& [key, policy] : snapshot.networkpolicies) {
@@ -259,7 +281,10 @@ std::string describe(const k8s::Snapshot& snapshot) {
         out += ";";
       }
       for (const auto& port : ports)
-        out += fmt::format(" port {} {}-{}", port.protocol.value_or("nil"), port.port ? std::visit([](const auto& v) { return fmt::format("{}", v); }, *port.port) : "nil", port.endPort.value_or(0));
+        out +=
+            fmt::format(" port {} {}-{}", port.protocol.value_or("nil"),
+                        port.port ? std::visit([](const auto& v) { return fmt::format("{}", v); }, *port.port) : "nil",
+                        port.endPort.value_or(0));
       out += "\n";
     };
     out += "  selects " + selector(policy->spec.podSelector);
@@ -286,7 +311,8 @@ TEST(PolicyOracle, AgreesWithExplainOnRandomClusters) {
       FAIL() << "seed " << seed << ": " << found << "\nsmallest: " << disagreement(small) << "\n" << describe(small);
     }
     Random random(seed);
-    if (std::string found = disagreement_of_questions(cluster.snapshot, random); !found.empty()) FAIL() << "seed " << seed << ": " << found << "\n" << describe(cluster.snapshot);
+    if (std::string found = disagreement_of_questions(cluster.snapshot, random); !found.empty())
+      FAIL() << "seed " << seed << ": " << found << "\n" << describe(cluster.snapshot);
   }
   EXPECT_GT(cells, 0u);
   std::printf("%llu clusters, %zu cells\n", static_cast<unsigned long long>(last - first + 1), cells);

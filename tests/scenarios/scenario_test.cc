@@ -1,3 +1,5 @@
+#include "tests/support/scenario.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -6,7 +8,6 @@
 #include "controllers/plan.h"
 #include "desired/desired.h"
 #include "explain/explain.h"
-#include "tests/support/scenario.h"
 
 // Scenario files judged by explain; after every step the incremental compiler of each node must equal the full one.
 namespace carrick::testing {
@@ -25,7 +26,9 @@ class Runner {
   void run(const Scenario& scenario) {
     for (const auto& step : scenario.steps) {
       if (step.kind == Step::Kind::kApply) apply(scenario, step);
-      if (step.kind == Step::Kind::kDelete) std::erase_if(objects_, [&](const auto& o) { return o.kind == step.object_kind && o.key.str() == step.object; });
+      if (step.kind == Step::Kind::kDelete)
+        std::erase_if(objects_,
+                      [&](const auto& o) { return o.kind == step.object_kind && o.key.str() == step.object; });
       if (step.kind == Step::Kind::kExpect) expect(scenario, step);
       if (::testing::Test::HasFatalFailure()) return;
     }
@@ -48,18 +51,28 @@ class Runner {
     explain::World world = explain::make_world(std::make_shared<k8s::Snapshot>(plan->snapshot));
     k8s::ChangeSet changes;
     changes.everything = true;
-    for (const auto& [name, view] : world.views) EXPECT_EQ(compilers_[name].apply(plan->snapshot, changes, view), world.tables.at(name)) << name;
+    for (const auto& [name, view] : world.views)
+      EXPECT_EQ(compilers_[name].apply(plan->snapshot, changes, view), world.tables.at(name)) << name;
     for (const auto& one : step.expectations) {
       std::string where = fmt::format("{}:{}: {} {} {}", scenario.file, one.line, one.from, one.to, one.port);
       auto from = explain::parse_party(world, one.from, true);
       // A bare word with a dot or without a pod of that name is a DNS name to the pod that asks.
       auto to = explain::parse_party(world, one.to, false);
-      if (!to && one.to.find('/') == std::string::npos) to = std::vector<explain::Party>{{explain::Party::Kind::kName, {}, one.to, {}}};
+      if (!to && one.to.find('/') == std::string::npos)
+        to = std::vector<explain::Party>{{explain::Party::Kind::kName, {}, one.to, {}}};
       auto port = explain::parse_port(one.port);
-      ASSERT_TRUE(from && to && port) << where << ": " << (!from ? from.error() : !to ? to.error() : port.error()).message;
+      ASSERT_TRUE(from && to && port) << where << ": "
+                                      << (!from ? from.error()
+                                          : !to ? to.error()
+                                                : port.error())
+                                             .message;
       auto answer = explain::explain(world, {from->front(), to->front(), port->port, port->protocol});
-      EXPECT_EQ(answer.mixed ? "mixed" : std::string(verdict_word(answer.verdict)), one.verdict) << where << "\n" << to_text(answer, world.locate);
-      if (!one.owner.empty()) EXPECT_NE(to_text(answer, world.locate).find(one.owner), std::string::npos) << where << "\n" << to_text(answer, world.locate);
+      EXPECT_EQ(answer.mixed ? "mixed" : std::string(verdict_word(answer.verdict)), one.verdict)
+          << where << "\n"
+          << to_text(answer, world.locate);
+      if (!one.owner.empty())
+        EXPECT_NE(to_text(answer, world.locate).find(one.owner), std::string::npos) << where << "\n"
+                                                                                    << to_text(answer, world.locate);
     }
   }
 

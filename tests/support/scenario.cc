@@ -15,7 +15,9 @@ std::vector<std::string> words(std::string_view line) {
   return out;
 }
 
-bool is_verdict(const std::string& word) { return word == "allow" || word == "deny" || word == "refuse" || word == "mixed"; }
+bool is_verdict(const std::string& word) {
+  return word == "allow" || word == "deny" || word == "refuse" || word == "mixed";
+}
 
 }  // namespace
 
@@ -55,7 +57,8 @@ Result<Scenario> parse_scenario(std::string_view text, const std::string& file) 
     } else if (in_expect) {
       auto parts = words(line);
       if (parts.empty()) continue;
-      if (parts.size() < 4 || !is_verdict(parts[3])) return bad("an expectation is FROM TO PORT allow|deny|refuse|mixed [by OWNER]");
+      if (parts.size() < 4 || !is_verdict(parts[3]))
+        return bad("an expectation is FROM TO PORT allow|deny|refuse|mixed [by OWNER]");
       Expectation expected{parts[0], parts[1], parts[2], parts[3], {}, number};
       if (parts.size() > 5 && parts[4] == "by") expected.owner = join({parts.begin() + 5, parts.end()}, " ");
       out.steps.back().expectations.push_back(std::move(expected));

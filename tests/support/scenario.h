@@ -5,8 +5,8 @@
 
 #include "base/result.h"
 
-// A scenario: objects, steps and what is expected between them, in one text file (tests/scenarios/*.scn). The file is read by
-// explain's runner and by the lab's; docs/design/policy.md describes it.
+// A scenario: objects, steps and what is expected between them, in one text file (tests/scenarios/*.scn). The file is
+// read by explain's runner and by the lab's; docs/design/policy.md describes it.
 namespace carrick::testing {
 
 struct Expectation {
@@ -20,9 +20,9 @@ struct Expectation {
 // One of: apply objects (YAML), delete an object, expect probes.
 struct Step {
   enum class Kind { kApply, kDelete, kExpect } kind = Kind::kApply;
-  std::string yaml;                              // kApply
-  std::string object_kind, object;               // kDelete: "NetworkPolicy", "ns/name"
-  std::vector<Expectation> expectations;         // kExpect
+  std::string yaml;                       // kApply
+  std::string object_kind, object;        // kDelete: "NetworkPolicy", "ns/name"
+  std::vector<Expectation> expectations;  // kExpect
   int line = 0;
 };
 

@@ -19,13 +19,15 @@ void add_probe(std::set<Listener>& out, const k8s::Container& container, const s
   };
   // A probe with a host of its own looks elsewhere.
   if (probe->httpGet && probe->httpGet->host.empty()) add(out, resolve(probe->httpGet->port), net::Protocol::kTcp);
-  if (probe->tcpSocket && probe->tcpSocket->host.empty()) add(out, resolve(probe->tcpSocket->port), net::Protocol::kTcp);
+  if (probe->tcpSocket && probe->tcpSocket->host.empty())
+    add(out, resolve(probe->tcpSocket->port), net::Protocol::kTcp);
   if (probe->grpc) add(out, probe->grpc->port, net::Protocol::kTcp);
 }
 
 void add_service_port(std::set<Listener>& out, const k8s::Pod& pod, const k8s::ServicePort& port) {
   net::Protocol protocol = protocol_or_tcp(port.protocol);
-  if (const auto* number = std::get_if<int32_t>(&port.targetPort)) return add(out, *number ? *number : port.port, protocol);
+  if (const auto* number = std::get_if<int32_t>(&port.targetPort))
+    return add(out, *number ? *number : port.port, protocol);
   if (auto number = named_port(pod, std::get<std::string>(port.targetPort), protocol)) add(out, *number, protocol);
 }
 
@@ -45,7 +47,8 @@ ListenerTable compile_listeners(const k8s::Snapshot& snapshot) {
   }
   for (const auto& [key, service] : snapshot.services) {
     if (service->spec.selector.empty() || service->spec.type == "ExternalName") continue;
-    for (auto at = snapshot.pods.lower_bound({key.namespace_, ""}); at != snapshot.pods.end() && at->first.namespace_ == key.namespace_; ++at) {
+    for (auto at = snapshot.pods.lower_bound({key.namespace_, ""});
+         at != snapshot.pods.end() && at->first.namespace_ == key.namespace_; ++at) {
       if (is_finished(*at->second) || !k8s::matches(service->spec.selector, at->second->metadata.labels)) continue;
       for (const auto& port : service->spec.ports) add_service_port(out.at(at->first), *at->second, port);
     }

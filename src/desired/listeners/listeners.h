@@ -16,8 +16,9 @@ struct Listener {
 };
 using ListenerTable = std::map<k8s::NamespacedName, std::set<Listener>>;
 
-// Declared containerPorts, targetPorts of the Services that select the pod (12 % of them are declared nowhere), and ports of
-// probes, with names resolved. Every pod that is not finished has an entry, an empty one when it listens nowhere.
+// Declared containerPorts, targetPorts of the Services that select the pod (12 % of them are declared nowhere), and
+// ports of probes, with names resolved. Every pod that is not finished has an entry, an empty one when it listens
+// nowhere.
 ListenerTable compile_listeners(const k8s::Snapshot& snapshot);
 
 }  // namespace carrick::desired

@@ -1,6 +1,7 @@
+#include "desired/listeners/listeners.h"
+
 #include <gtest/gtest.h>
 
-#include "desired/listeners/listeners.h"
 #include "desired/test_cluster.h"
 
 namespace carrick::desired::testing {
@@ -23,7 +24,12 @@ TEST(Listeners, DeclaredPortsTargetPortsAndProbes) {
   k8s::Container setup;
   setup.ports = {{"", "TCP", {}, 1}};
   pod.spec.initContainers = {setup};
-  cluster.add_service("x", "s", {"10.96.1.1"}, {{"a", "TCP", {}, 80, 0, int32_t{9000}}, {"b", "TCP", {}, 81, 0, std::string("http")}, {"c", "TCP", {}, 82}, {"d", "TCP", {}, 83, 0, std::string("nobody")}}, {{"app", "a"}});
+  cluster.add_service("x", "s", {"10.96.1.1"},
+                      {{"a", "TCP", {}, 80, 0, int32_t{9000}},
+                       {"b", "TCP", {}, 81, 0, std::string("http")},
+                       {"c", "TCP", {}, 82},
+                       {"d", "TCP", {}, 83, 0, std::string("nobody")}},
+                      {{"app", "a"}});
   cluster.add_service("x", "other", {"10.96.1.2"}, {{"a", "TCP", {}, 70}}, {{"app", "b"}});
   using L = Listener;
   EXPECT_EQ(compile_listeners(cluster.snapshot).at({"x", "a"}),

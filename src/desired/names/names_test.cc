@@ -14,7 +14,8 @@ class Names : public ::testing::Test {
     cluster.add_service("kube-system", "kube-dns", {"10.96.0.10"}, {{"dns", "UDP", {}, 53}});
   }
   void slice(const std::string& service, std::vector<k8s::Endpoint> endpoints, const std::string& type = "IPv4") {
-    cluster.add_slice("x", service + "-" + type, service, {{"http", "TCP", std::nullopt, 8080}}, std::move(endpoints), type);
+    cluster.add_slice("x", service + "-" + type, service, {{"http", "TCP", std::nullopt, 8080}}, std::move(endpoints),
+                      type);
   }
   static k8s::Endpoint endpoint(const std::string& ip, const char* hostname = nullptr, bool ready = true) {
     k8s::Endpoint out;
@@ -66,7 +67,8 @@ TEST_F(Names, HeadlessGivesReadyEndpoints) {  // DNS-5 ... 8
   EXPECT_EQ(addresses("db-0.db.x.svc"), (List{"10.1.0.2", "2001:db8:1::2"}));
   EXPECT_EQ(addresses("10-1-1-2.db.x.svc"), List{"10.1.1.2"});
   EXPECT_EQ(row("db-2.db.x.svc"), nullptr);
-  EXPECT_EQ(row("_http._tcp.db.x.svc")->services, (std::vector<SrvRecord>{{0, 50, 8080, "db-0.db.x.svc"}, {0, 50, 8080, "10-1-1-2.db.x.svc"}}));
+  EXPECT_EQ(row("_http._tcp.db.x.svc")->services,
+            (std::vector<SrvRecord>{{0, 50, 8080, "db-0.db.x.svc"}, {0, 50, 8080, "10-1-1-2.db.x.svc"}}));
   EXPECT_EQ(reverse("10.1.0.2"), List{"db-0.db.x.svc"});
   EXPECT_EQ(reverse("10.1.1.3"), List{});
 }
@@ -96,7 +98,8 @@ TEST_F(Names, PodsByAddress) {
   cluster.add_pod("x", "host", {}, 1).spec.hostNetwork = true;
   cluster.add_pod("x", "done", {}, 1).status.phase = "Succeeded";
   row("");
-  EXPECT_EQ(table.pods, (std::map<net::IpAddress, std::string>{{TestCluster::ip("10.1.0.2"), "x"}, {TestCluster::ip("2001:db8:1::2"), "x"}}));
+  EXPECT_EQ(table.pods, (std::map<net::IpAddress, std::string>{{TestCluster::ip("10.1.0.2"), "x"},
+                                                               {TestCluster::ip("2001:db8:1::2"), "x"}}));
 }
 
 TEST_F(Names, DashedAddresses) {

@@ -66,7 +66,8 @@ class Writer {
     if (std::ranges::find(list, record) == list.end()) list.push_back(record);
   }
 
-  // The Service's own name answers SRV for all ports (DNS-N8); `_tcp.<service>` in between exists without data (RFC 8020).
+  // The Service's own name answers SRV for all ports (DNS-N8); `_tcp.<service>` in between exists without data (RFC
+  // 8020).
   void add_port(const std::string& port_name, net::Protocol protocol, uint16_t port, const std::string& target) {
     add_srv(base_, port, target);
     if (port_name.empty()) return;
@@ -99,7 +100,8 @@ class Writer {
       add_port(port.name, protocol_or_tcp(port.protocol), static_cast<uint16_t>(port.port), base_);
   }
 
-  // DNS-5 to DNS-8: ready endpoints, by hostname or by dashed address; those of a headless Service also under its own name.
+  // DNS-5 to DNS-8: ready endpoints, by hostname or by dashed address; those of a headless Service also under its own
+  // name.
   void write_endpoints(bool headless) {
     for (const auto& slice : slices_) {
       if (slice->addressType != "IPv4" && slice->addressType != "IPv6") continue;
@@ -114,7 +116,9 @@ class Writer {
         if (!headless) continue;
         add_address(base_, *address);
         for (const auto& port : slice->ports)
-          if (port.port) add_port(port.name.value_or(""), protocol_or_tcp(port.protocol.value_or("TCP")), static_cast<uint16_t>(*port.port), name);
+          if (port.port)
+            add_port(port.name.value_or(""), protocol_or_tcp(port.protocol.value_or("TCP")),
+                     static_cast<uint16_t>(*port.port), name);
       }
     }
   }
@@ -128,6 +132,8 @@ class Writer {
 
 }  // namespace
 
-ServiceNames compile_service_names(const k8s::Service& service, const SliceList& slices) { return Writer(service, slices).run(); }
+ServiceNames compile_service_names(const k8s::Service& service, const SliceList& slices) {
+  return Writer(service, slices).run();
+}
 
 }  // namespace carrick::desired

@@ -9,7 +9,8 @@
 
 namespace carrick::desired {
 
-// What one Service (with its EndpointSlices) puts into the zone. No two Services share a name; reverse addresses they may share.
+// What one Service (with its EndpointSlices) puts into the zone. No two Services share a name; reverse addresses they
+// may share.
 struct ServiceNames {
   std::map<std::string, NameRow> names;
   std::set<std::pair<net::IpAddress, std::string>> reverse;
@@ -20,7 +21,8 @@ ServiceNames compile_service_names(const k8s::Service& service, const SliceList&
 // Namespaces that exist in the zone: those of the API and those that hold a Service.
 std::set<std::string> zone_namespaces(const k8s::Snapshot& snapshot);
 
-// Rows that depend on no Service: zone structure (DNS-N3, N5, DNS-1), namespaces, reverse zones, the cluster DNS service.
+// Rows that depend on no Service: zone structure (DNS-N3, N5, DNS-1), namespaces, reverse zones, the cluster DNS
+// service.
 NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node);
 
 // Address -> namespace of living pods with an address of their own.

@@ -17,7 +17,8 @@ void look_at(const std::vector<k8s::NetworkPolicyPeer>& peers, const std::vector
   for (const auto& peer : peers)
     if (peer.podSelector) look_at(*peer.podSelector, interest);
   for (const auto& port : ports)
-    if (port.port && std::holds_alternative<std::string>(*port.port)) interest.port_names.insert(std::get<std::string>(*port.port));
+    if (port.port && std::holds_alternative<std::string>(*port.port))
+      interest.port_names.insert(std::get<std::string>(*port.port));
 }
 
 // Length before content, so that no two different lists give the same text.

@@ -23,7 +23,8 @@ bool has_identity(const k8s::Pod& pod);  // not for hostNetwork pods (NP-11) and
 
 // Number of a content when no other content hashes to the same: the ordinary case.
 Identity preferred_identity(std::string_view content);
-// Numbers of a whole set of contents: equal hashes are resolved by probing in sorted order, so the result depends on the set alone.
+// Numbers of a whole set of contents: equal hashes are resolved by probing in sorted order, so the result depends on
+// the set alone.
 std::map<std::string, Identity> assign_identities(const std::set<std::string>& contents);
 
 }  // namespace carrick::desired

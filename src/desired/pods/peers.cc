@@ -7,14 +7,16 @@
 
 namespace carrick::desired {
 
-net::IpAddress choose_node_address(const std::vector<net::IpAddress>& addresses, Routing routing, bool self_has_v4, bool peer_is_v4) {
+net::IpAddress choose_node_address(const std::vector<net::IpAddress>& addresses, Routing routing, bool self_has_v4,
+                                   bool peer_is_v4) {
   bool want_v4 = routing == Routing::kVxlan ? self_has_v4 : peer_is_v4;
   auto of_family = std::ranges::find_if(addresses, [&](const auto& a) { return a.is_v4() == want_v4; });
   if (of_family != addresses.end()) return *of_family;
   return addresses.empty() ? net::IpAddress() : addresses.front();
 }
 
-PeerIndex::PeerIndex(const k8s::Snapshot& snapshot, const NodeView& node) : node_name_(node.node_name), routing_(node.routing) {
+PeerIndex::PeerIndex(const k8s::Snapshot& snapshot, const NodeView& node)
+    : node_name_(node.node_name), routing_(node.routing) {
   has_v4_ = std::ranges::any_of(node.addresses, [](const auto& a) { return a.is_v4(); });
   for (const auto& [key, object] : snapshot.nodes) nodes_[key.name] = internal_ips(*object);
   for (const auto& [key, object] : snapshot.nodes) {
@@ -29,21 +31,28 @@ PeerIndex::PeerIndex(const k8s::Snapshot& snapshot, const NodeView& node) : node
     }
     if (self) continue;
     for (const auto& address : every_ip(*object))
-      node_rows_.emplace(net::Prefix::host(address), PeerRow{PeerKind::kRemoteNode, kRemoteNodeIdentity, 0, address, owner});
+      node_rows_.emplace(net::Prefix::host(address),
+                         PeerRow{PeerKind::kRemoteNode, kRemoteNodeIdentity, 0, address, owner});
   }
   std::vector<net::IpAddress> own = node.addresses;
   if (auto self = snapshot.nodes.find({"", node_name_}); self != snapshot.nodes.end())
     for (const auto& address : every_ip(*self->second)) own.push_back(address);
   for (const auto& address : own)
-    node_rows_[net::Prefix::host(address)] = PeerRow{PeerKind::kThisNode, kThisNodeIdentity, 0, {}, {"Node", {}, node_name_, {}}};
+    node_rows_[net::Prefix::host(address)] =
+        PeerRow{PeerKind::kThisNode, kThisNodeIdentity, 0, {}, {"Node", {}, node_name_, {}}};
   for (const auto& address : node.dns_addresses)
     node_rows_[net::Prefix::host(address)] =
-        PeerRow{PeerKind::kNodeDns, kNodeDnsIdentity, 0, {}, {"Service", node.dns_service.namespace_, node.dns_service.name, {}}};
+        PeerRow{PeerKind::kNodeDns,
+                kNodeDnsIdentity,
+                0,
+                {},
+                {"Service", node.dns_service.namespace_, node.dns_service.name, {}}};
 }
 
 net::IpAddress PeerIndex::address_of_node(const std::string& name, const net::IpAddress& for_peer) const {
   auto found = nodes_.find(name);
-  return found == nodes_.end() ? net::IpAddress() : choose_node_address(found->second, routing_, has_v4_, for_peer.is_v4());
+  return found == nodes_.end() ? net::IpAddress()
+                               : choose_node_address(found->second, routing_, has_v4_, for_peer.is_v4());
 }
 
 std::set<net::IpAddress> PeerIndex::set_pod(const k8s::NamespacedName& key, const k8s::Pod* pod, Identity identity) {
@@ -79,7 +88,8 @@ std::set<net::IpAddress> PeerIndex::set_pod(const k8s::NamespacedName& key, cons
   return touched;
 }
 
-std::set<net::IpAddress> PeerIndex::set_local_pods(const NodeView& node, const k8s::Snapshot& snapshot, const IdentityTable& identities) {
+std::set<net::IpAddress> PeerIndex::set_local_pods(const NodeView& node, const k8s::Snapshot& snapshot,
+                                                   const IdentityTable& identities) {
   std::map<net::IpAddress, PeerRow> fresh;
   for (const auto& [container, local] : node.pods) {
     PeerRow row;
@@ -99,8 +109,13 @@ std::set<net::IpAddress> PeerIndex::set_local_pods(const NodeView& node, const k
   return touched;
 }
 
-PeerRow PeerIndex::remote_row(const k8s::NamespacedName& key, const PodClaim& claim, const net::IpAddress& address) const {
-  return {PeerKind::kRemotePod, claim.identity, 0, address_of_node(claim.node_name, address), {"Pod", key.namespace_, key.name, {}}};
+PeerRow PeerIndex::remote_row(const k8s::NamespacedName& key, const PodClaim& claim,
+                              const net::IpAddress& address) const {
+  return {PeerKind::kRemotePod,
+          claim.identity,
+          0,
+          address_of_node(claim.node_name, address),
+          {"Pod", key.namespace_, key.name, {}}};
 }
 
 std::optional<PeerRow> PeerIndex::row(const net::IpAddress& address) const {
@@ -135,7 +150,8 @@ PeerTable compile_peers(const k8s::Snapshot& snapshot, const NodeView& node, con
     index.set_pod(key, pod.get(), id == identities.end() ? kNoIdentity : id->second);
   }
   PeerTable out = index.node_rows();
-  for (const auto& address : index.pod_addresses()) out.insert_or_assign(net::Prefix::host(address), *index.row(address));
+  for (const auto& address : index.pod_addresses())
+    out.insert_or_assign(net::Prefix::host(address), *index.row(address));
   return out;
 }
 

@@ -1,6 +1,5 @@
-#include "desired/pods/local_pods.h"
-
 #include "desired/object_facts.h"
+#include "desired/pods/local_pods.h"
 
 namespace carrick::desired {
 
@@ -12,7 +11,8 @@ const k8s::Pod* object_of(const LocalPod& local, const k8s::Snapshot& snapshot) 
   return found->second.get();
 }
 
-std::set<Identity> subjects_of_node(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities) {
+std::set<Identity> subjects_of_node(const k8s::Snapshot& snapshot, const NodeView& node,
+                                    const IdentityTable& identities) {
   std::set<Identity> out{kThisNodeIdentity};
   for (const auto& [key, pod] : snapshot.pods) {
     if (pod->spec.nodeName != node.node_name) continue;
@@ -24,7 +24,8 @@ std::set<Identity> subjects_of_node(const k8s::Snapshot& snapshot, const NodeVie
   return out;
 }
 
-PodTable compile_pods(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities, const PolicyTable& policy) {
+PodTable compile_pods(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities,
+                      const PolicyTable& policy) {
   PodTable out;
   for (const auto& [container, local] : node.pods) {
     PodRow row;

@@ -11,12 +11,13 @@
 namespace carrick::desired {
 
 // Node-local number of a set of pods that no policy can tell apart: equal namespace labels, pod labels (of those some
-// policy looks at) and named ports. A stable hash of that content, so restarts and re-computation give the same numbers.
+// policy looks at) and named ports. A stable hash of that content, so restarts and re-computation give the same
+// numbers.
 using Identity = uint32_t;
-inline constexpr Identity kNoIdentity = 0;         // outside the cluster, or an address nobody has
-inline constexpr Identity kThisNodeIdentity = 1;   // NP-10: always allowed in
-inline constexpr Identity kRemoteNodeIdentity = 2; // hostNetwork pods and node processes elsewhere
-inline constexpr Identity kNodeDnsIdentity = 3;    // the node's own DNS server
+inline constexpr Identity kNoIdentity = 0;          // outside the cluster, or an address nobody has
+inline constexpr Identity kThisNodeIdentity = 1;    // NP-10: always allowed in
+inline constexpr Identity kRemoteNodeIdentity = 2;  // hostNetwork pods and node processes elsewhere
+inline constexpr Identity kNodeDnsIdentity = 3;     // the node's own DNS server
 inline constexpr Identity kFirstPodIdentity = 16;
 
 // What travels through the from_pod hook of one local pod. Key: ifindex of the host end. No row = every packet dropped.
@@ -32,14 +33,22 @@ struct PodRow {
 };
 using PodTable = std::map<uint32_t, PodRow>;
 
-enum class PeerKind : uint8_t { kLocalPod = 1, kRemotePod = 2, kThisNode = 3, kRemoteNode = 4, kNodeDns = 5, kRemotePodCidr = 6, kLocalPodCidr = 7 };
+enum class PeerKind : uint8_t {
+  kLocalPod = 1,
+  kRemotePod = 2,
+  kThisNode = 3,
+  kRemoteNode = 4,
+  kNodeDns = 5,
+  kRemotePodCidr = 6,
+  kLocalPodCidr = 7
+};
 
 // Who has an address. Longest prefix wins; no row = outside the cluster (masqueraded on the way out).
 struct PeerRow {
   PeerKind kind = PeerKind::kRemotePod;
   Identity identity = kNoIdentity;
-  uint32_t ifindex = 0;       // kLocalPod: host end of its veth
-  net::IpAddress node;        // kRemotePod, kRemotePodCidr: InternalIP of its node (the family the tunnel or next hop uses)
+  uint32_t ifindex = 0;  // kLocalPod: host end of its veth
+  net::IpAddress node;   // kRemotePod, kRemotePodCidr: InternalIP of its node (the family the tunnel or next hop uses)
   Owner owner;
   bool operator==(const PeerRow&) const = default;
 };

@@ -12,8 +12,9 @@ struct Edge {
   std::vector<uint32_t> enter, leave;
 };
 
-// The blocks in force at each prefix. Prefixes nest or are disjoint, and a parent sorts before its children, so one pass with
-// a stack of ancestors does it: what holds at the parent, plus blocks that begin here, minus blocks that except this prefix.
+// The blocks in force at each prefix. Prefixes nest or are disjoint, and a parent sorts before its children, so one
+// pass with a stack of ancestors does it: what holds at the parent, plus blocks that begin here, minus blocks that
+// except this prefix.
 void walk(const std::map<net::Prefix, Edge>& edges, bool v4, std::map<net::Prefix, BlockSet>& out) {
   struct Open {
     net::Prefix prefix;

@@ -9,7 +9,8 @@
 
 namespace carrick::desired {
 
-// A set of addresses that some rule names: cidrs minus excepts. `text` is its name and must differ between different sets.
+// A set of addresses that some rule names: cidrs minus excepts. `text` is its name and must differ between different
+// sets.
 struct AddressBlock {
   std::string text;
   std::vector<net::Prefix> cidrs, excepts;

@@ -15,22 +15,23 @@ namespace carrick::desired {
 
 enum class Direction : uint8_t { kIngress = 0, kEgress = 1 };
 
-// The set of ipBlocks that contain an address, as a stable number; 0 = none. The most specific prefix wins, and every prefix
-// named by any ipBlock (cidr or except) is a row, so one lookup gives the exact set (NP-7).
+// The set of ipBlocks that contain an address, as a stable number; 0 = none. The most specific prefix wins, and every
+// prefix named by any ipBlock (cidr or except) is a row, so one lookup gives the exact set (NP-7).
 using CidrClass = uint32_t;
 using CidrTable = std::map<net::Prefix, CidrClass>;
 
 enum class PolicyPeerKind : uint8_t { kAny = 0, kIdentity = 1, kCidrClass = 2 };
 
-// One permitted combination. Everything an isolated pod may do is a row; the data plane looks up (identity), (cidr class), (any).
+// One permitted combination. Everything an isolated pod may do is a row; the data plane looks up (identity), (cidr
+// class), (any).
 struct PolicyKey {
   Identity subject = kNoIdentity;
   Direction direction = Direction::kIngress;
   PolicyPeerKind peer_kind = PolicyPeerKind::kAny;
-  uint32_t peer = 0;                            // Identity or CidrClass
-  net::Protocol protocol = net::Protocol::kAny; // kAny = every protocol, port_bits must be 0
-  uint16_t port = 0;                            // host order, of the destination
-  uint8_t port_bits = 0;                        // leading bits of port that count: 16 exact, 0 all; ranges are split in blocks
+  uint32_t peer = 0;                             // Identity or CidrClass
+  net::Protocol protocol = net::Protocol::kAny;  // kAny = every protocol, port_bits must be 0
+  uint16_t port = 0;                             // host order, of the destination
+  uint8_t port_bits = 0;  // leading bits of port that count: 16 exact, 0 all; ranges are split in blocks
   auto operator<=>(const PolicyKey&) const = default;
 };
 struct PolicyRow {
@@ -48,8 +49,8 @@ struct PolicyRule {
   bool any_peer = false;
   std::vector<Identity> peers;
   std::vector<CidrClass> classes;
-  // A named port is another number at each destination: of the subject (ingress), of the peer (egress), or of the pods in an
-  // ipBlock that have it (egress; they are a class of their own).
+  // A named port is another number at each destination: of the subject (ingress), of the peer (egress), or of the pods
+  // in an ipBlock that have it (egress; they are a class of their own).
   struct Port {
     net::Protocol protocol = net::Protocol::kTcp;
     uint16_t first = 0, last = 65535;
@@ -71,15 +72,18 @@ struct PolicyTable {
   bool operator==(const PolicyTable&) const = default;
 };
 
-// Identity of every pod in the snapshot, with or without address, by pod key. Not of hostNetwork pods (their packets are the
-// node's, NP-11) and not of finished ones.
+// Identity of every pod in the snapshot, with or without address, by pod key. Not of hostNetwork pods (their packets
+// are the node's, NP-11) and not of finished ones.
 using IdentityTable = std::map<k8s::NamespacedName, Identity>;
 IdentityTable compile_identities(const k8s::Snapshot& snapshot);
 
-// `subjects`: identities of pods on this node; rows, isolation and rules of others are not made. Empty set = all (explain).
-PolicyTable compile_policy(const k8s::Snapshot& snapshot, const IdentityTable& identities, const std::set<Identity>& subjects);
+// `subjects`: identities of pods on this node; rows, isolation and rules of others are not made. Empty set = all
+// (explain).
+PolicyTable compile_policy(const k8s::Snapshot& snapshot, const IdentityTable& identities,
+                           const std::set<Identity>& subjects);
 
-PodTable compile_pods(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities, const PolicyTable& policy);
+PodTable compile_pods(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities,
+                      const PolicyTable& policy);
 PeerTable compile_peers(const k8s::Snapshot& snapshot, const NodeView& node, const IdentityTable& identities);
 
 }  // namespace carrick::desired

@@ -8,20 +8,23 @@ namespace carrick::desired::testing {
 namespace {
 
 TEST(PortRanges, BlocksCoverTheRangeAndNothingElse) {
-  for (auto [first, last] : {std::pair<int, int>{1, 65535}, {80, 80}, {53, 84}, {0, 65535}, {7, 9}, {1024, 2047}, {65535, 65535}}) {
+  for (auto [first, last] :
+       {std::pair<int, int>{1, 65535}, {80, 80}, {53, 84}, {0, 65535}, {7, 9}, {1024, 2047}, {65535, 65535}}) {
     std::vector<int> hits(65536);
     for (auto [value, bits] : split_range(static_cast<uint16_t>(first), static_cast<uint16_t>(last))) {
       EXPECT_EQ(value & (0xffff >> bits), 0) << "the block is aligned";
       for (int port = value; port < value + (1 << (16 - bits)); ++port) ++hits[static_cast<size_t>(port)];
     }
-    for (int port = 0; port < 65536; ++port) ASSERT_EQ(hits[static_cast<size_t>(port)], port >= first && port <= last) << first << "-" << last << " " << port;
+    for (int port = 0; port < 65536; ++port)
+      ASSERT_EQ(hits[static_cast<size_t>(port)], port >= first && port <= last) << first << "-" << last << " " << port;
   }
 }
 
 net::Prefix prefix(const char* text) { return net::Prefix::parse(text).value(); }
 
 TEST(CidrClasses, OneLookupGivesTheExactSet) {
-  std::map<std::string, AddressBlock> blocks{{"a", {"a", {prefix("10.0.0.0/8")}, {prefix("10.1.0.0/16")}}}, {"b", {"b", {prefix("10.1.2.0/24")}, {}}}};
+  std::map<std::string, AddressBlock> blocks{{"a", {"a", {prefix("10.0.0.0/8")}, {prefix("10.1.0.0/16")}}},
+                                             {"b", {"b", {prefix("10.1.2.0/24")}, {}}}};
   CidrClasses classes(blocks);
   const auto& table = classes.table();
   EXPECT_EQ(table.at(prefix("10.1.0.0/16")), 0u);  // excepted, and in no other block
@@ -90,7 +93,8 @@ TEST(PolicyTable, DnsPodsOfPoliciesAreTheNodesServer) {  // ADR 6
   k8s::NetworkPolicySpec policy;
   policy.policyTypes = {"Egress"};
   policy.egress.resize(1);
-  policy.egress[0].to.push_back({k8s::LabelSelector{{{"k8s-app", "kube-dns"}}, {}}, k8s::LabelSelector{}, std::nullopt});
+  policy.egress[0].to.push_back(
+      {k8s::LabelSelector{{{"k8s-app", "kube-dns"}}, {}}, k8s::LabelSelector{}, std::nullopt});
   policy.egress[0].ports.push_back({"UDP", k8s::IntOrString("dns"), std::nullopt});
   cluster.add_policy("x", "p", policy);
   auto tables = compile(cluster.snapshot, cluster.view(0));

@@ -95,9 +95,11 @@ PolicyTable rows_for(const PolicyTable& model, const std::set<Identity>* subject
   PolicyTable out;
   out.cidrs = model.cidrs;
   for (const auto& [id, owners] : model.ingress_isolated_by)
-    if (!subjects || subjects->contains(id)) out.ingress_isolated_by.emplace_hint(out.ingress_isolated_by.end(), id, owners);
+    if (!subjects || subjects->contains(id))
+      out.ingress_isolated_by.emplace_hint(out.ingress_isolated_by.end(), id, owners);
   for (const auto& [id, owners] : model.egress_isolated_by)
-    if (!subjects || subjects->contains(id)) out.egress_isolated_by.emplace_hint(out.egress_isolated_by.end(), id, owners);
+    if (!subjects || subjects->contains(id))
+      out.egress_isolated_by.emplace_hint(out.egress_isolated_by.end(), id, owners);
   RowWriter writer;
   for (const auto& rule : model.rules) {
     std::vector<Identity> chosen;

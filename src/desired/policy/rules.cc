@@ -43,7 +43,8 @@ bool applies(const k8s::NetworkPolicySpec& spec, Direction direction) {
 
 class Resolver {
  public:
-  Resolver(const k8s::Snapshot& snapshot, const IdentityTable& identities) : snapshot_(snapshot), selection_(snapshot, identities) {}
+  Resolver(const k8s::Snapshot& snapshot, const IdentityTable& identities)
+      : snapshot_(snapshot), selection_(snapshot, identities) {}
 
   PolicyModel run() {
     for (const auto& [key, policy] : snapshot_.networkpolicies) {
@@ -60,7 +61,8 @@ class Resolver {
   struct Pending {
     size_t rule = 0;
     std::vector<std::string> blocks;
-    std::map<std::pair<size_t, uint16_t>, std::vector<std::string>> named;  // (port index, number) -> blocks of pods that have it
+    std::map<std::pair<size_t, uint16_t>, std::vector<std::string>>
+        named;  // (port index, number) -> blocks of pods that have it
   };
 
   void add_direction(const k8s::NetworkPolicy& policy, const std::vector<size_t>& selected, Direction direction) {
@@ -77,13 +79,16 @@ class Resolver {
     size_t count = ingress ? policy.spec.ingress.size() : policy.spec.egress.size();
     for (size_t i = 0; i < count; ++i) {
       PolicyRule rule;
-      rule.owner = owner_of("NetworkPolicy", policy.metadata, fmt::format("spec.{}[{}]", ingress ? "ingress" : "egress", i));
+      rule.owner =
+          owner_of("NetworkPolicy", policy.metadata, fmt::format("spec.{}[{}]", ingress ? "ingress" : "egress", i));
       rule.direction = direction;
       rule.policy = policy.metadata.key();
       rule.index = static_cast<int>(i);
       rule.subjects = subjects;
-      if (ingress) add_rule(std::move(rule), policy.spec.ingress[i].from, policy.spec.ingress[i].ports, selected);
-      else add_rule(std::move(rule), policy.spec.egress[i].to, policy.spec.egress[i].ports, selected);
+      if (ingress)
+        add_rule(std::move(rule), policy.spec.ingress[i].from, policy.spec.ingress[i].ports, selected);
+      else
+        add_rule(std::move(rule), policy.spec.egress[i].to, policy.spec.egress[i].ports, selected);
     }
   }
 
@@ -133,7 +138,8 @@ class Resolver {
     out.is_named = true;
     out.name = std::get<std::string>(*port.port);
     auto learn = [&](size_t index) {
-      if (auto number = selection_.port(index, out.name, out.protocol)) out.named[selection_.classes()[index].id] = *number;
+      if (auto number = selection_.port(index, out.name, out.protocol))
+        out.named[selection_.classes()[index].id] = *number;
     };
     if (rule.direction == Direction::kIngress) {
       for (size_t index : selected) learn(index);
@@ -146,8 +152,8 @@ class Resolver {
     rule.ports.push_back(std::move(out));
   }
 
-  // An egress ipBlock with a named port means, of the pods inside the block, each one's own number: the addresses of the
-  // pods with one number are a block of their own.
+  // An egress ipBlock with a named port means, of the pods inside the block, each one's own number: the addresses of
+  // the pods with one number are a block of their own.
   void pods_in_block(const AddressBlock& block, const PolicyRule::Port& port, size_t port_index, Pending& pending) {
     model_.needs_addresses = true;
     std::map<uint16_t, std::set<net::Prefix>> by_number;
@@ -160,7 +166,8 @@ class Resolver {
     }
     for (const auto& [number, hosts] : by_number) {
       AddressBlock pods{fmt::format("pods:{}:{}/{}={}", block.text, port.name, static_cast<int>(port.protocol), number),
-                        {hosts.begin(), hosts.end()}, {}};
+                        {hosts.begin(), hosts.end()},
+                        {}};
       pending.named[{port_index, number}].push_back(pods.text);
       blocks_.emplace(pods.text, std::move(pods));
     }
@@ -172,7 +179,8 @@ class Resolver {
     model_.table.cidrs = classes.table();
     for (const auto& pending : pending_) {
       auto& rule = model_.table.rules[pending.rule];
-      for (const auto& block : pending.blocks) rule.classes.insert(rule.classes.end(), classes.of_block(block).begin(), classes.of_block(block).end());
+      for (const auto& block : pending.blocks)
+        rule.classes.insert(rule.classes.end(), classes.of_block(block).begin(), classes.of_block(block).end());
       sort_unique(rule.classes);
       for (const auto& [port, texts] : pending.named)
         for (const auto& text : texts)
@@ -193,7 +201,8 @@ PolicyModel resolve_policies(const k8s::Snapshot& snapshot, const IdentityTable&
   return Resolver(snapshot, identities).run();
 }
 
-PolicyTable compile_policy(const k8s::Snapshot& snapshot, const IdentityTable& identities, const std::set<Identity>& subjects) {
+PolicyTable compile_policy(const k8s::Snapshot& snapshot, const IdentityTable& identities,
+                           const std::set<Identity>& subjects) {
   PolicyModel model = resolve_policies(snapshot, identities);
   return rows_for(model.table, subjects.empty() ? nullptr : &subjects);
 }

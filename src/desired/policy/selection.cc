@@ -45,11 +45,13 @@ const Selection::Posting* Selection::narrowest(const k8s::LabelSelector& selecto
   };
   for (const auto& [key, value] : selector.matchLabels) consider(key, value);
   for (const auto& requirement : selector.matchExpressions)
-    if (requirement.operator_ == "In" && requirement.values.size() == 1) consider(requirement.key, requirement.values[0]);
+    if (requirement.operator_ == "In" && requirement.values.size() == 1)
+      consider(requirement.key, requirement.values[0]);
   return best;
 }
 
-void Selection::match_namespace(std::string_view name, const k8s::LabelSelector& selector, std::vector<size_t>& out) const {
+void Selection::match_namespace(std::string_view name, const k8s::LabelSelector& selector,
+                                std::vector<size_t>& out) const {
   auto posting = by_namespace_.find(name);
   if (posting == by_namespace_.end()) return;
   for (uint32_t i : *narrowest(selector, &posting->second))

@@ -7,7 +7,8 @@
 
 #include "desired/policy/policy.h"
 
-// Which identities a selector means. Indexed by label, so that a policy costs what it selects, not the size of the cluster.
+// Which identities a selector means. Indexed by label, so that a policy costs what it selects, not the size of the
+// cluster.
 namespace carrick::desired {
 
 // One identity, seen through any one of its pods: policies cannot tell those apart.

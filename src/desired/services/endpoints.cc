@@ -12,7 +12,8 @@ bool usable_endpoint_address(const net::IpAddress& address) {
 
 namespace {
 
-std::optional<Candidate> make_candidate(const k8s::EndpointSlice& slice, size_t index, uint16_t port, bool v4, const NodeView& node) {
+std::optional<Candidate> make_candidate(const k8s::EndpointSlice& slice, size_t index, uint16_t port, bool v4,
+                                        const NodeView& node) {
   const auto& endpoint = slice.endpoints[index];
   if (endpoint.addresses.empty()) return std::nullopt;
   auto address = net::IpAddress::parse(endpoint.addresses.front());
@@ -26,8 +27,9 @@ std::optional<Candidate> make_candidate(const k8s::EndpointSlice& slice, size_t 
   out.backend.node_name = endpoint.nodeName.value_or("");
   out.backend.local = !out.backend.node_name.empty() && out.backend.node_name == node.node_name;
   if (endpoint.targetRef && (endpoint.targetRef->kind == "Pod"))
-    out.backend.pod = {endpoint.targetRef->namespace_.empty() ? slice.metadata.namespace_ : endpoint.targetRef->namespace_,
-                       endpoint.targetRef->name};
+    out.backend.pod = {
+        endpoint.targetRef->namespace_.empty() ? slice.metadata.namespace_ : endpoint.targetRef->namespace_,
+        endpoint.targetRef->name};
   out.backend.owner = owner_of("EndpointSlice", slice.metadata, fmt::format("endpoints[{}]", index));
   if (endpoint.hints) {
     for (const auto& zone : endpoint.hints->forZones) out.for_zones.push_back(zone.name);
@@ -41,8 +43,9 @@ bool names(const std::vector<std::string>& list, const std::string& wanted) {
 }
 
 // KEP-3015: hints count only when every ready endpoint has them and one of them speaks of this place.
-std::vector<const Candidate*> closest(const std::vector<const Candidate*>& ready, const std::string& node_name, const std::string& zone) {
-  auto filter = [&](std::vector<std::string> Candidate::*hints, const std::string& here) {
+std::vector<const Candidate*> closest(const std::vector<const Candidate*>& ready, const std::string& node_name,
+                                      const std::string& zone) {
+  auto filter = [&](std::vector<std::string> Candidate::* hints, const std::string& here) {
     std::vector<const Candidate*> out;
     for (const auto* one : ready) {
       if ((one->*hints).empty()) return std::vector<const Candidate*>();
@@ -64,20 +67,24 @@ std::vector<Backend> sorted_backends(const std::vector<const Candidate*>& chosen
 
 }  // namespace
 
-std::vector<Candidate> candidates(const k8s::ServicePort& port, bool v4, const SliceList& slices, const NodeView& node) {
+std::vector<Candidate> candidates(const k8s::ServicePort& port, bool v4, const SliceList& slices,
+                                  const NodeView& node) {
   std::map<std::pair<net::IpAddress, uint16_t>, Candidate> found;
   const net::Protocol protocol = protocol_or_tcp(port.protocol);
   for (const auto& slice : slices) {
     if (slice->addressType != (v4 ? "IPv4" : "IPv6")) continue;
     for (const auto& slice_port : slice->ports) {
-      if (slice_port.name.value_or("") != port.name || protocol_or_tcp(slice_port.protocol.value_or("TCP")) != protocol) continue;
+      if (slice_port.name.value_or("") != port.name || protocol_or_tcp(slice_port.protocol.value_or("TCP")) != protocol)
+        continue;
       if (!slice_port.port || *slice_port.port < 1 || *slice_port.port > 65535) continue;
       for (size_t i = 0; i < slice->endpoints.size(); ++i) {
         auto one = make_candidate(*slice, i, static_cast<uint16_t>(*slice_port.port), v4, node);
         if (!one) continue;
         std::pair key{one->backend.address, one->backend.port};
-        if (one->backend.local) found.insert_or_assign(key, std::move(*one));
-        else found.emplace(key, std::move(*one));
+        if (one->backend.local)
+          found.insert_or_assign(key, std::move(*one));
+        else
+          found.emplace(key, std::move(*one));
       }
     }
   }
@@ -86,7 +93,8 @@ std::vector<Candidate> candidates(const k8s::ServicePort& port, bool v4, const S
   return out;
 }
 
-EndpointChoice choose_endpoints(const std::vector<Candidate>& all, const std::string& node_name, const std::string& zone) {
+EndpointChoice choose_endpoints(const std::vector<Candidate>& all, const std::string& node_name,
+                                const std::string& zone) {
   std::vector<const Candidate*> ready, draining, local_ready, local_draining;
   for (const auto& one : all) {
     bool drains = one.serving && one.terminating;

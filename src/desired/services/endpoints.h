@@ -7,7 +7,8 @@
 // Which endpoints of a Service port a node uses: CategorizeEndpoints of kube-proxy, SVC-D1.
 namespace carrick::desired {
 
-// One endpoint of one Service port, with its conditions resolved (nil ready = true, nil serving = ready, nil terminating = false).
+// One endpoint of one Service port, with its conditions resolved (nil ready = true, nil serving = ready, nil
+// terminating = false).
 struct Candidate {
   Backend backend;
   bool ready = false, serving = false, terminating = false;
@@ -15,15 +16,18 @@ struct Candidate {
 };
 
 struct EndpointChoice {
-  std::vector<Backend> cluster;  // policy Cluster: ready ones after the topology filter, else every serving and terminating one
-  std::vector<Backend> local;    // policy Local: of this node only
-  bool elsewhere = false;        // some usable endpoint exists, here or on other nodes
+  std::vector<Backend>
+      cluster;  // policy Cluster: ready ones after the topology filter, else every serving and terminating one
+  std::vector<Backend> local;  // policy Local: of this node only
+  bool elsewhere = false;      // some usable endpoint exists, here or on other nodes
 };
 
-// Endpoints of the port in slices of one family; SVC-D21, D22. Equal address:port counts once, the local one before others.
+// Endpoints of the port in slices of one family; SVC-D21, D22. Equal address:port counts once, the local one before
+// others.
 std::vector<Candidate> candidates(const k8s::ServicePort& port, bool v4, const SliceList& slices, const NodeView& node);
 
-EndpointChoice choose_endpoints(const std::vector<Candidate>& all, const std::string& node_name, const std::string& zone);
+EndpointChoice choose_endpoints(const std::vector<Candidate>& all, const std::string& node_name,
+                                const std::string& zone);
 
 bool usable_endpoint_address(const net::IpAddress& address);
 

@@ -29,7 +29,8 @@ std::vector<net::IpAddress> parse_all(const std::vector<std::string>& texts) {
 
 uint32_t affinity_of(const k8s::ServiceSpec& spec) {
   if (spec.sessionAffinity != "ClientIP") return 0;
-  if (spec.sessionAffinityConfig && spec.sessionAffinityConfig->clientIP && spec.sessionAffinityConfig->clientIP->timeoutSeconds)
+  if (spec.sessionAffinityConfig && spec.sessionAffinityConfig->clientIP &&
+      spec.sessionAffinityConfig->clientIP->timeoutSeconds)
     return static_cast<uint32_t>(std::max(1, *spec.sessionAffinityConfig->clientIP->timeoutSeconds));
   return kDefaultAffinitySeconds;
 }
@@ -38,7 +39,8 @@ class ServiceRows {
  public:
   ServiceRows(const k8s::Service& service, const SliceList& slices, const k8s::Snapshot& snapshot, const NodeView& node)
       : service_(service), spec_(service.spec), slices_(slices), node_(node) {
-    if (auto self = snapshot.nodes.find({"", node.node_name}); self != snapshot.nodes.end()) zone_ = zone_of(*self->second);
+    if (auto self = snapshot.nodes.find({"", node.node_name}); self != snapshot.nodes.end())
+      zone_ = zone_of(*self->second);
   }
 
   FrontendTable run() {
@@ -70,7 +72,8 @@ class ServiceRows {
     const auto number = static_cast<uint16_t>(port.port);
     bool internal_local = spec_.internalTrafficPolicy.value_or("Cluster") == "Local";
     for (const auto& address : cluster_ips_)
-      if (address.is_v4() == v4) add({address, number, protocol_, FrontendScope::kInternal}, FrontendKind::kClusterIp, internal_local);
+      if (address.is_v4() == v4)
+        add({address, number, protocol_, FrontendScope::kInternal}, FrontendKind::kClusterIp, internal_local);
     if (spec_.type == "NodePort" || spec_.type == "LoadBalancer") add_node_port();
     for (const auto& address : parse_all(spec_.externalIPs)) add_external(address, number, FrontendKind::kExternalIp);
     if (spec_.type != "LoadBalancer") return;
@@ -82,7 +85,8 @@ class ServiceRows {
 
   void add_node_port() {
     if (port_->nodePort < 1 || port_->nodePort > 65535) return;
-    for (const auto& address : node_.addresses) add_external(address, static_cast<uint16_t>(port_->nodePort), FrontendKind::kNodePort);
+    for (const auto& address : node_.addresses)
+      add_external(address, static_cast<uint16_t>(port_->nodePort), FrontendKind::kNodePort);
   }
 
   // SVC-D8: from inside the cluster these addresses always have Cluster semantics.
@@ -95,8 +99,9 @@ class ServiceRows {
   void add(const FrontendKey& key, FrontendKind kind, bool local) {
     FrontendRow row;
     row.kind = kind;
-    row.service_id = net::stable_hash(fmt::format("{}/{}/{}:{}/{}/{}/{}", service_.metadata.namespace_, service_.metadata.name, port_->name,
-                                                  port_->port, net::protocol_name(protocol_), static_cast<int>(key.scope), v4_ ? 4 : 6));
+    row.service_id = net::stable_hash(
+        fmt::format("{}/{}/{}:{}/{}/{}/{}", service_.metadata.namespace_, service_.metadata.name, port_->name,
+                    port_->port, net::protocol_name(protocol_), static_cast<int>(key.scope), v4_ ? 4 : 6));
     row.owner = owner_;
     if (kind == FrontendKind::kClusterIp && is_node_dns()) {
       row.kind = FrontendKind::kDns;
@@ -109,13 +114,15 @@ class ServiceRows {
     row.snat = key.scope == FrontendScope::kExternal && !local;
     if (kind == FrontendKind::kLoadBalancer)
       for (const auto& text : spec_.loadBalancerSourceRanges)
-        if (auto range = net::Prefix::parse(trim(text)); range && range->is_v4() == v4_) row.source_ranges.push_back(*range);
+        if (auto range = net::Prefix::parse(trim(text)); range && range->is_v4() == v4_)
+          row.source_ranges.push_back(*range);
     out_.emplace(key, std::move(row));
   }
 
   // ADR 6. Without a DNS server of that family on the node it is a Service like any other.
   bool is_node_dns() const {
-    return service_.metadata.key() == node_.dns_service && port_->port == kDnsPort && protocol_ != net::Protocol::kSctp && !dns_backends().empty();
+    return service_.metadata.key() == node_.dns_service && port_->port == kDnsPort &&
+           protocol_ != net::Protocol::kSctp && !dns_backends().empty();
   }
 
   std::vector<Backend> dns_backends() const {
@@ -157,7 +164,8 @@ std::map<k8s::NamespacedName, SliceList> slices_by_service(const k8s::Snapshot& 
   return out;
 }
 
-FrontendTable compile_service(const k8s::Service& service, const SliceList& slices, const k8s::Snapshot& snapshot, const NodeView& node) {
+FrontendTable compile_service(const k8s::Service& service, const SliceList& slices, const k8s::Snapshot& snapshot,
+                              const NodeView& node) {
   return ServiceRows(service, slices, snapshot, node).run();
 }
 
@@ -168,15 +176,18 @@ FrontendTable compile_host_ports(const NodeView& node) {
       if (mapping.host_port == 0) continue;
       for (const auto& address : node.addresses) {
         if (!mapping.host_ip.is_unspecified() && mapping.host_ip != address) continue;
-        auto target = std::ranges::find_if(local.addresses, [&](const auto& a) { return a.is_v4() == address.is_v4(); });
+        auto target =
+            std::ranges::find_if(local.addresses, [&](const auto& a) { return a.is_v4() == address.is_v4(); });
         if (target == local.addresses.end()) continue;
         FrontendRow row;
         row.kind = FrontendKind::kHostPort;
-        row.owner = {"Pod", local.pod.namespace_, local.pod.name.empty() ? container : local.pod.name, fmt::format("hostPort {}", mapping.host_port)};
+        row.owner = {"Pod", local.pod.namespace_, local.pod.name.empty() ? container : local.pod.name,
+                     fmt::format("hostPort {}", mapping.host_port)};
         row.backends = {{*target, mapping.container_port, node.node_name, local.pod, true, row.owner}};
         for (auto scope : {FrontendScope::kInternal, FrontendScope::kExternal}) {
-          row.service_id = net::stable_hash(fmt::format("hostPort/{}/{}/{}/{}/{}", address.str(), mapping.host_port,
-                                                        net::protocol_name(mapping.protocol), container, static_cast<int>(scope)));
+          row.service_id =
+              net::stable_hash(fmt::format("hostPort/{}/{}/{}/{}/{}", address.str(), mapping.host_port,
+                                           net::protocol_name(mapping.protocol), container, static_cast<int>(scope)));
           out.emplace(FrontendKey{address, mapping.host_port, mapping.protocol, scope}, row);
         }
       }

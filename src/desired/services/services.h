@@ -39,13 +39,14 @@ enum class FrontendKind : uint8_t { kClusterIp, kNodePort, kExternalIp, kLoadBal
 // missing row: the packet would leave the node (SVC-D3).
 struct FrontendRow {
   FrontendKind kind = FrontendKind::kClusterIp;
-  uint64_t service_id = 0;  // stable hash of namespace/name/port/protocol/scope: the same on every node and after restart
+  uint64_t service_id =
+      0;  // stable hash of namespace/name/port/protocol/scope: the same on every node and after restart
   std::vector<Backend> backends;
   bool drop_when_empty = false;   // SVC-D3: endpoints exist elsewhere, the policy is Local
   bool snat = false;              // SVC-D8: externalTrafficPolicy Cluster, a remote backend sees the node's address
   uint32_t affinity_seconds = 0;  // SVC-D15; 0 = none
   std::vector<net::Prefix> source_ranges;  // SVC-D13, kLoadBalancer only: other clients are dropped; empty = everybody
-  Owner owner;                    // the Service, clause "spec.ports[i]"
+  Owner owner;                             // the Service, clause "spec.ports[i]"
   bool operator==(const FrontendRow&) const = default;
 };
 using FrontendTable = std::map<FrontendKey, FrontendRow>;
@@ -58,8 +59,10 @@ std::map<k8s::NamespacedName, SliceList> slices_by_service(const k8s::Snapshot& 
 // hostPorts of the pods plumbed here (HP-1).
 FrontendTable compile_host_ports(const NodeView& node);
 
-// Everything that one Service contributes (with its EndpointSlices). The whole table is the union over all Services plus hostPorts.
-FrontendTable compile_service(const k8s::Service& service, const SliceList& slices, const k8s::Snapshot& snapshot, const NodeView& node);
+// Everything that one Service contributes (with its EndpointSlices). The whole table is the union over all Services
+// plus hostPorts.
+FrontendTable compile_service(const k8s::Service& service, const SliceList& slices, const k8s::Snapshot& snapshot,
+                              const NodeView& node);
 // Where two objects claim one key, Services come before hostPorts (HP-4), and the Service that is first by name wins.
 FrontendTable compile_services(const k8s::Snapshot& snapshot, const NodeView& node);
 

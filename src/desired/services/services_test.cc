@@ -31,10 +31,12 @@ class Services : public ::testing::Test {
     out.conditions = {value(conditions[0]), value(conditions[1]), value(conditions[2])};
     return out;
   }
-  void slice(std::vector<k8s::Endpoint> endpoints, const std::string& name = "web-1", const std::string& type = "IPv4") {
+  void slice(std::vector<k8s::Endpoint> endpoints, const std::string& name = "web-1",
+             const std::string& type = "IPv4") {
     cluster.add_slice("x", name, "web", {{"http", "TCP", std::nullopt, 8080}}, std::move(endpoints), type);
   }
-  const FrontendRow* row(const std::string& address, uint16_t port = 80, FrontendScope scope = FrontendScope::kInternal) {
+  const FrontendRow* row(const std::string& address, uint16_t port = 80,
+                         FrontendScope scope = FrontendScope::kInternal) {
     table = compile_services(cluster.snapshot, cluster.view(0));
     auto found = table.find({TestCluster::ip(address), port, kTcp, scope});
     return found == table.end() ? nullptr : &found->second;
@@ -107,7 +109,8 @@ TEST_F(Services, HintsCountWhenAllReadyEndpointsHaveThem) {  // KEP-3015
 TEST_F(Services, BadAddressesAndOtherFamiliesAreNoEndpoints) {  // SVC-D21, D22
   auto second = endpoint("127.0.0.1", 0);
   second.addresses.push_back("10.1.0.9");
-  slice({second, endpoint("169.254.1.1", 0), endpoint("0.0.0.0", 0), endpoint("224.0.0.1", 0), endpoint("2001:db8:1::2", 0)});
+  slice({second, endpoint("169.254.1.1", 0), endpoint("0.0.0.0", 0), endpoint("224.0.0.1", 0),
+         endpoint("2001:db8:1::2", 0)});
   slice({endpoint("203.0.113.5", 7)}, "web-2", "FQDN");
   EXPECT_TRUE(row("10.96.1.1")->backends.empty());
 }
@@ -150,7 +153,8 @@ TEST_F(Services, AffinityAndStableIds) {
 }
 
 TEST_F(Services, ClusterDnsLeadsToTheNodeItself) {  // ADR 6
-  auto& dns = cluster.add_service("kube-system", "kube-dns", {"10.96.0.10", "2001:db8:96::a"}, {{"dns-tcp", "TCP", {}, 53}, {"metrics", "TCP", {}, 9153}});
+  auto& dns = cluster.add_service("kube-system", "kube-dns", {"10.96.0.10", "2001:db8:96::a"},
+                                  {{"dns-tcp", "TCP", {}, 53}, {"metrics", "TCP", {}, 9153}});
   dns.spec.sessionAffinity = "None";
   EXPECT_EQ(row("10.96.0.10", 53)->kind, FrontendKind::kDns);
   EXPECT_EQ(shown(row("10.96.0.10", 53)->backends), List{std::string(kNodeDnsV4) + ":53"});
@@ -164,7 +168,9 @@ TEST_F(Services, HostPortsYieldToServices) {  // HP-1, HP-4
   NodeView view = cluster.view(0);
   view.pods.begin()->second.port_mappings = {{30080, 80}, {8080, 80}, {9090, 90, kTcp, TestCluster::ip("192.0.2.99")}};
   table = compile_services(cluster.snapshot, view);
-  auto kind = [&](const char* address, uint16_t port) { return table.at({TestCluster::ip(address), port, kTcp, FrontendScope::kExternal}).kind; };
+  auto kind = [&](const char* address, uint16_t port) {
+    return table.at({TestCluster::ip(address), port, kTcp, FrontendScope::kExternal}).kind;
+  };
   EXPECT_EQ(kind("192.0.2.10", 30080), FrontendKind::kNodePort);
   EXPECT_EQ(kind("192.0.2.10", 8080), FrontendKind::kHostPort);
   EXPECT_EQ(kind("2001:db8:2::a", 8080), FrontendKind::kHostPort);
