@@ -22,6 +22,7 @@ namespace json = boost::json;
 
 struct Flags {
   std::string lab, client, same, other, service, json_file, clock = "auto";
+  std::string paths, kinds;  // only those named in this list, separated by commas; empty = all
   int rounds = 6, milliseconds = 500, cpu = 0;
 };
 
@@ -99,10 +100,17 @@ Result<net::SocketAddress> parse_socket(const std::string& text) {
                             static_cast<uint16_t>(std::atoi(text.c_str() + colon + 1))};
 }
 
+bool listed(const std::string& list, std::string_view name) {
+  if (list.empty()) return true;
+  auto names = split(list, ',');
+  return std::ranges::find(names, name) != names.end();
+}
+
 Result<Rates> run(const std::vector<Path>& paths, const Flags& flags) {
   Rates rates;
   for (int round = 0; round < flags.rounds; ++round)
-    for (Kind kind : {Kind::kTcpRr, Kind::kTcpCrr, Kind::kUdpRr})
+    for (Kind kind : {Kind::kTcpRr, Kind::kTcpCrr, Kind::kUdpRr}) {
+      if (!listed(flags.kinds, kind_name(kind))) continue;
       for (size_t i = 0; i < paths.size(); ++i) {
         const Path& path = paths[(i + static_cast<size_t>(round)) % paths.size()];
         if (std::ranges::find(path.kinds, kind) == path.kinds.end()) continue;
@@ -111,6 +119,7 @@ Result<Rates> run(const std::vector<Path>& paths, const Flags& flags) {
         if (!rate) return with_context(rate.error(), "{} over {}", kind_name(kind), path.name);
         rates[{path.name, kind}].push_back(*rate);
       }
+    }
   return rates;
 }
 
@@ -188,6 +197,7 @@ Result<bool> bench(Flags flags) {
       paths.push_back({"ClusterIP", service, {Kind::kTcpRr, Kind::kTcpCrr}});
     }
   }
+  std::erase_if(paths, [&](const Path& path) { return !listed(flags.paths, path.name); });
   double load_before = load_average();
   if (flags.clock == "auto") flags.clock = load_before > kQuiet ? "cpu" : "wall";
   auto rates = TRY(run(paths, flags));
@@ -196,8 +206,9 @@ Result<bool> bench(Flags flags) {
 
 bool parse_flags(int argc, char** argv, Flags& flags) {
   std::map<std::string, std::string*> texts = {
-      {"--lab", &flags.lab},         {"--client", &flags.client},  {"--same", &flags.same},  {"--other", &flags.other},
-      {"--service", &flags.service}, {"--json", &flags.json_file}, {"--clock", &flags.clock}};
+      {"--lab", &flags.lab},     {"--client", &flags.client},   {"--same", &flags.same},
+      {"--other", &flags.other}, {"--service", &flags.service}, {"--json", &flags.json_file},
+      {"--clock", &flags.clock}, {"--paths", &flags.paths},     {"--kinds", &flags.kinds}};
   std::map<std::string, int*> numbers = {
       {"--rounds", &flags.rounds}, {"--ms", &flags.milliseconds}, {"--cpu", &flags.cpu}};
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -219,7 +230,7 @@ int main(int argc, char** argv) {
   if (!carrick::bench::parse_flags(argc, argv, flags)) {
     std::fprintf(stderr,
                  "net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] [--rounds N] "
-                 "[--ms N] [--cpu N] [--clock auto|wall|cpu] [--json FILE]\n");
+                 "[--ms N] [--cpu N] [--clock auto|wall|cpu] [--paths A,B] [--kinds TCP_RR,..] [--json FILE]\n");
     return 2;
   }
   auto reached = carrick::bench::bench(flags);

@@ -54,6 +54,9 @@ void add_agent(CLI::App& app) {
                       "put the CNI configuration there once pods can be served");
   command->add_option("--uplink", flags->options.uplink,
                       "link towards the other nodes (default: towards the API server)");
+  command->add_flag("--uplink-queue", flags->options.uplink_queue,
+                    "send through the uplink's own queue even where it is a veth whose other end could take packets "
+                    "at once; captures on the uplink then see them");
   command->add_option("--routing", flags->routing, "how pods of other nodes are reached")
       ->check(CLI::IsMember({"native", "vxlan"}))
       ->capture_default_str();

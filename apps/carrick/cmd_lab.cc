@@ -301,6 +301,9 @@ void add_up(CLI::App& lab) {
   command->add_option("--routing", flags->routing, "how pods of different nodes reach each other")
       ->check(CLI::IsMember({"native", "vxlan"}))
       ->capture_default_str();
+  command->add_flag("--uplink-queue", flags->config.uplink_queue,
+                    "send through each node's uplink queue, so that a capture on the node's eth0 sees all packets "
+                    "(they go straight to the other end else, which is faster)");
   command->add_option("--data", flags->config.data_dir,
                       "folder for the objects: a lab started with it again comes back as it was");
   command->add_option("--kubeconfig", flags->kubeconfig, "also write the kubeconfig to this file");

@@ -95,7 +95,8 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct packet *p
     case DELIVER_POD:
       return bpf_redirect_peer(ifindex, 0);
     case DELIVER_NETWORK:
-      return neighbour_known ? bpf_redirect(ifindex, 0) : bpf_redirect_neigh(c->uplink_ifindex, 0, 0, 0);
+      if (!neighbour_known) return bpf_redirect_neigh(c->uplink_ifindex, 0, 0, 0);
+      return c->flags & NODE_UPLINK_PEER ? bpf_redirect_peer(ifindex, 0) : bpf_redirect(ifindex, 0);
     case DELIVER_TUNNEL:
       if (into_tunnel(skb, &flow->node, c)) return drop(skb, p, flow, DROP_REWRITE);
       return bpf_redirect(c->overlay_ifindex, 0);

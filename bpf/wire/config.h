@@ -3,6 +3,10 @@
 
 #include "wire/wire.h"
 
+/* The uplink is one end of a veth pair that nobody shapes or queues on: packets for the network are handed to its other
+ * end at once. A node that is itself a container or a namespace has such an uplink. */
+#define NODE_UPLINK_PEER 1
+
 /* One row. Absent node address of a family: all zero. */
 struct node_config {
   __u32 epoch;           /* of the tables a flow's judgement rests on; see wire/flows.h */
@@ -11,6 +15,6 @@ struct node_config {
   __u32 vni;
   struct wire_address address4, address6; /* of the node, for masquerading and hairpins */
   __u16 nat_first, nat_last;              /* host order, inclusive; outside ip_local_port_range */
-  __u32 pad0;
+  __u32 flags;                            /* NODE_* */
 };
 WIRE_ASSERT(sizeof(struct node_config) == 56);

@@ -72,9 +72,9 @@ struct fragment_value {
   __be16 sport_be, dport_be;
 };
 
-/* The flow clock counts units of 2^30 ns (1.07 s) of CLOCK_MONOTONIC: a shift, not a division, for every packet.
- * Units without a packet after which an entry no longer counts: */
-#define FLOW_CLOCK_SHIFT 30
+/* The flow clock counts units of 2^n ticks of the kernel, the n nearest to a second (HZ 250, 300 and 1000: 1.02, 0.85
+ * and 1.02 s): a shift, not a division, for every packet. Units without a packet after which an entry no longer counts:
+ */
 #define FLOW_TIMEOUT_TCP 8000
 #define FLOW_TIMEOUT_TCP_OPENING 120
 #define FLOW_TIMEOUT_CLOSING 10

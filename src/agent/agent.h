@@ -16,8 +16,9 @@ struct AgentOptions {
   std::string bpffs = "/sys/fs/bpf/carrick";  // maps, programs and links are pinned here
   std::string cgroup;                         // cgroup v2 folder of the node's tasks; empty = no socket hooks
   std::string cni_socket = "/run/carrick/cni.sock";
-  std::string cni_conf_dir;  // where the conflist goes once pods can be served; empty = nowhere
-  std::string uplink;        // empty = the link towards the API server
+  std::string cni_conf_dir;   // where the conflist goes once pods can be served; empty = nowhere
+  std::string uplink;         // empty = the link towards the API server
+  bool uplink_queue = false;  // send through the uplink's own queue even where its other end could take packets at once
   desired::Routing routing = desired::Routing::kNative;
   std::vector<net::SocketAddress> upstream_dns;  // for names outside the cluster
   std::string cluster_domain = "cluster.local";

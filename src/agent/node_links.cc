@@ -59,6 +59,8 @@ Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Creden
   kernel::Link uplink = TRY(find_uplink(options, credentials, *node));
   NodeLinks out{
       .uplink_ifindex = uplink.ifindex, .uplink = uplink.name, .uplink_mtu = uplink.mtu, .pod_mtu = uplink.mtu};
+  out.uplink_peer =
+      !options.uplink_queue && uplink.kind == "veth" && uplink.peer_elsewhere && uplink.qdisc == "noqueue";
   auto addresses = TRY(node->addresses());
   bool v4 = false, v6 = false;
   for (const auto& a : addresses)

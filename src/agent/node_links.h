@@ -14,6 +14,7 @@ namespace carrick::agent {
 struct NodeLinks {
   uint32_t uplink_ifindex = 0, overlay_ifindex = 0;
   std::string uplink;
+  bool uplink_peer = false;  // packets may be handed to the uplink's other end at once: a veth without a queue
   uint32_t uplink_mtu = 1500;
   uint32_t pod_mtu = 1500;                    // of the uplink less the tunnel's overhead
   std::vector<net::IpAddress> dns_addresses;  // on lo, for the node's DNS server

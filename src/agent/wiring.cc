@@ -159,6 +159,7 @@ class Node {
     const desired::Tables& tables = compiler_.apply(*snapshot_, std::exchange(changes_, {}), view_);
     realize::NodeConfig config{.uplink_ifindex = links_.uplink_ifindex,
                                .overlay_ifindex = links_.overlay_ifindex,
+                               .uplink_peer = links_.uplink_peer,
                                .addresses = view_.addresses};
     tables_ = &tables;
     auto applied = realizer_->apply(tables, config);

@@ -17,7 +17,7 @@ TEST(Features, EveryAnswerIsWholeAndHereNothingRequiredIsMissing) {
     EXPECT_FALSE(feature.probed_by.empty() || feature.consequence.empty()) << feature.name;
     EXPECT_EQ(feature.present, feature.detail.empty()) << feature.name << ": " << feature.detail;
   }
-  for (const char* name : {"root", "netns", "veth", "vxlan", "clsact", "data-plane", "cgroup2", "redirect-peer"})
+  for (const char* name : {"root", "netns", "veth", "vxlan", "tcx", "data-plane", "cgroup2", "redirect-peer"})
     EXPECT_TRUE(names.contains(name)) << name;
   if (geteuid() != 0) GTEST_SKIP() << "not root";
   const auto all = require_features(features);
@@ -43,9 +43,9 @@ TEST(Features, WithoutRootTheReasonIsNamed) {
 TEST(Features, MissingOptionsAreNoObstacle) {
   EXPECT_TRUE(require_features({{.name = "vxlan", .required = false, .present = false}}));
   const auto missing = require_features(
-      {{.name = "clsact", .required = true, .present = false, .consequence = "no programs", .detail = "EINVAL"}});
+      {{.name = "veth", .required = true, .present = false, .consequence = "no programs", .detail = "EINVAL"}});
   ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error().message, "this machine lacks clsact (no programs: EINVAL)");
+  EXPECT_EQ(missing.error().message, "this machine lacks veth (no programs: EINVAL)");
 }
 
 }  // namespace

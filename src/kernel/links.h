@@ -73,7 +73,9 @@ struct Link {
   std::string name, kind;  // kind: "veth", "vxlan", ... ; empty for lo and hardware
   net::MacAddress mac;
   uint32_t mtu = 0, group = 0;
-  uint32_t peer_ifindex = 0;  // veth: number of the other end in its own namespace
+  uint32_t peer_ifindex = 0;    // veth: number of the other end in its own namespace
+  bool peer_elsewhere = false;  // the other end is in another namespace
+  std::string qdisc;            // root queueing discipline: "noqueue" where nothing waits
   bool up = false;
 };
 

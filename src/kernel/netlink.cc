@@ -159,6 +159,8 @@ class LinuxNetlink final : public Netlink {
       if (type == IFLA_ADDRESS && payload.size() == 6) std::memcpy(link.mac.bytes.data(), payload.data(), 6);
       if (type == IFLA_MTU) link.mtu = read_u32(payload);
       if (type == IFLA_GROUP) link.group = read_u32(payload);
+      if (type == IFLA_LINK_NETNSID) link.peer_elsewhere = true;
+      if (type == IFLA_QDISC) link.qdisc = payload.substr(0, payload.find('\0'));
       if (type == IFLA_LINK) link.peer_ifindex = read_u32(payload);
       if (type == IFLA_LINKINFO) {
         for_each_attribute(payload, [&](uint16_t inner, std::string_view text) {

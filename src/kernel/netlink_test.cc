@@ -54,6 +54,8 @@ TEST_F(NetlinkTest, VethHasBothEndsInTheirNamespacesAsAsked) {
   EXPECT_EQ(right->mac.str(), "02:00:00:00:00:02");
   EXPECT_EQ(right->mtu, 1400u);
   EXPECT_EQ(right->kind, "veth");
+  EXPECT_TRUE(right->peer_elsewhere);
+  EXPECT_EQ(right->qdisc, "noqueue");
   EXPECT_EQ(right->group, 9u);
   EXPECT_EQ(right->peer_ifindex, 700u);
   EXPECT_TRUE(right->up);

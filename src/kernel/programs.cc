@@ -6,8 +6,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -16,6 +19,7 @@
 #include "base/fd.h"
 #include "dataplane.skel.h"
 #include "kernel/cgroups.h"
+#include "kernel/link_programs.h"
 
 namespace carrick::kernel {
 namespace {
@@ -67,6 +71,14 @@ void set_sizes(dataplane& skeleton, const MapSizes& sizes) {
   bpf_map__set_max_entries(maps.events, sizes.event_bytes);
 }
 
+// The coarse clock moves once a tick, so its resolution tells CONFIG_HZ.
+uint32_t flow_clock_shift() {
+  timespec tick{};
+  ::clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+  const double ticks_per_second = 1e9 / static_cast<double>(std::max(tick.tv_nsec, 1L));
+  return static_cast<uint32_t>(std::lround(std::log2(ticks_per_second)));
+}
+
 // A pinned map is used again only when every number of its layout is the same.
 bool same_layout(int fd, const bpf_map* map) {
   bpf_map_info info{};
@@ -104,6 +116,9 @@ Result<void> pin_new(dataplane& skeleton, const std::string& pins) {
   return {};
 }
 
+constexpr std::array kIngressPrograms = {"from_pod", "from_netdev", "from_overlay"};
+constexpr std::array kEgressPrograms = {"to_pod", "to_netdev", "to_overlay"};
+
 class LinuxPrograms : public Programs {
  public:
   LinuxPrograms(std::unique_ptr<dataplane, SkeletonCloser> skeleton, std::string pins)
@@ -132,21 +147,15 @@ class LinuxPrograms : public Programs {
     bpf_program* out = as == Attachment::kPod      ? programs.to_pod
                        : as == Attachment::kUplink ? programs.to_netdev
                                                    : programs.to_overlay;
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
-                .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
-    const int failed = bpf_tc_hook_create(&hook);
-    if (failed && failed != -EEXIST) return tc_error(-failed, "add clsact to", ifindex);
-    libbpf_words.clear();  // it complains of a clsact that is there already
-    TRY_VOID(attach_one(ifindex, BPF_TC_INGRESS, in));
-    return attach_one(ifindex, BPF_TC_EGRESS, out);
+    TRY_VOID(attach_to_link(ifindex, Direction::kIngress, bpf_program__fd(in), bpf_program__name(in)));
+    return attach_to_link(ifindex, Direction::kEgress, bpf_program__fd(out), bpf_program__name(out));
   }
 
   Result<void> detach(uint32_t ifindex) override {
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
-                .attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS));
-    const int failed = bpf_tc_hook_destroy(&hook);
-    if (failed && failed != -ENOENT && failed != -ENODEV && failed != -EINVAL)
-      return tc_error(-failed, "remove clsact from", ifindex);
+    for (const auto direction : {Direction::kIngress, Direction::kEgress}) {
+      const auto& names = direction == Direction::kIngress ? kIngressPrograms : kEgressPrograms;
+      for (const char* name : names) TRY_VOID(detach_from_link(ifindex, direction, name));
+    }
     libbpf_words.clear();
     return {};
   }
@@ -189,23 +198,6 @@ class LinuxPrograms : public Programs {
   }
 
  private:
-  static Result<void> attach_one(uint32_t ifindex, bpf_tc_attach_point point, bpf_program* program) {
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex), .attach_point = point);
-    LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program), .flags = BPF_TC_F_REPLACE, .handle = 1,
-                .priority = 1);
-    const int failed = bpf_tc_attach(&hook, &options);
-    if (failed) return tc_error(-failed, fmt::format("attach {} to", bpf_program__name(program)), ifindex);
-    return {};
-  }
-
-  static Result<void> tc_error(int number, std::string_view doing, uint32_t ifindex) {
-    const auto words = last_words();
-    return fail(number == ENODEV       ? ErrorKind::kNotFound
-                : number == EOPNOTSUPP ? ErrorKind::kUnsupported
-                                       : ErrorKind::kTransient,
-                "{} link {}: {}{}{}", doing, ifindex, std::strerror(number), words.empty() ? "" : ": ", words);
-  }
-
   static int on_event(void* self, void* data, size_t size) {
     auto* programs = static_cast<LinuxPrograms*>(self);
     if (size >= sizeof(drop_event) && programs->sink_) (*programs->sink_)(*static_cast<const drop_event*>(data));
@@ -248,6 +240,7 @@ Result<std::unique_ptr<Programs>> load_programs(const ProgramOptions& options) {
   std::unique_ptr<dataplane, SkeletonCloser> skeleton(dataplane::open());
   if (!skeleton) return fail(ErrorKind::kUnsupported, "open the BPF object: {}", last_words());
   set_sizes(*skeleton, options.sizes);
+  skeleton->rodata->flow_clock_shift = flow_clock_shift();
   if (!options.pin_directory.empty()) TRY_VOID(adopt_pinned(*skeleton, options.pin_directory));
   if (const int failed = dataplane::load(skeleton.get()))
     return fail(ErrorKind::kUnsupported, "this kernel does not take the data plane ({}): {}", std::strerror(-failed),

@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernel/link_programs.h"
 #include "kernel/netlink.h"
 #include "wire/flows.h"
 #include "wire/services.h"
@@ -84,21 +85,16 @@ TEST(Programs, AttachIsIdempotentAndDetachForgives) {
       const auto attached = (*programs)->attach(11, Attachment::kPod);
       ASSERT_TRUE(attached) << attached.error().message;
     }
-    for (const auto point : {BPF_TC_INGRESS, BPF_TC_EGRESS}) {
-      LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = 11, .attach_point = point);
-      LIBBPF_OPTS(bpf_tc_opts, options, .handle = 1, .priority = 1);
-      ASSERT_EQ(bpf_tc_query(&hook, &options), 0);
-      bpf_prog_info info{};
-      uint32_t size = sizeof info;
-      const int fd = bpf_prog_get_fd_by_id(options.prog_id);
-      ASSERT_EQ(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
-      EXPECT_STREQ(info.name, point == BPF_TC_INGRESS ? "from_pod" : "to_pod");
-      close(fd);
-    }
+    EXPECT_EQ(program_on_link(11, Direction::kIngress), "from_pod");
+    EXPECT_EQ(program_on_link(11, Direction::kEgress), "to_pod");
     const auto missing = (*programs)->attach(4711, Attachment::kPod);
     ASSERT_FALSE(missing);
     EXPECT_NE(missing.error().message.find("4711"), std::string::npos) << missing.error().message;
+    auto again = load_programs({.pin_directory = "", .sizes = small()});  // as an agent that starts again
+    ASSERT_TRUE(again && (*again)->attach(11, Attachment::kPod));
     EXPECT_TRUE((*programs)->detach(11));
+    EXPECT_EQ(program_on_link(11, Direction::kIngress), "") << "one program a hook, not one a restart";
+    EXPECT_EQ(program_on_link(11, Direction::kEgress), "");
     EXPECT_TRUE((*programs)->detach(11));
     EXPECT_TRUE((*programs)->detach(4711));
   });

@@ -12,6 +12,7 @@ TEST(Config, SurvivesItsFile) {
                    .nodes = 7,
                    .family = IpFamily::kIpv6,
                    .vxlan = true,
+                   .uplink_queue = true,
                    .data_dir = "/d",
                    .kubeconfig_path = "/k",
                    .api_port = 6443,

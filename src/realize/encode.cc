@@ -155,6 +155,7 @@ node_config encode_config(const NodeConfig& node, uint32_t epoch) {
   config.overlay_ifindex = node.overlay_ifindex;
   config.vni = node.vni;
   for (const auto& address : node.addresses) (address.is_v4() ? config.address4 : config.address6) = wire_of(address);
+  config.flags = node.uplink_peer ? NODE_UPLINK_PEER : 0;
   config.nat_first = node.nat_first;
   config.nat_last = node.nat_last;
   return config;

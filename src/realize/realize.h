@@ -17,6 +17,7 @@ namespace carrick::realize {
 struct NodeConfig {
   uint32_t uplink_ifindex = 0;   // 0: there is none, nothing leaves the node
   uint32_t overlay_ifindex = 0;  // collect-metadata vxlan device; 0 with native routing
+  bool uplink_peer = false;      // the uplink is a veth without a queue: its other end takes packets at once
   uint32_t vni = 1;
   std::vector<net::IpAddress> addresses;  // of the node, at most one of each family: sources of masqueraded traffic
   // Source ports of masqueraded traffic; outside ip_local_port_range (default 32768-60999) and the NodePorts.

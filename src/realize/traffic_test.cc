@@ -126,6 +126,7 @@ class World {
                                            .onlink = true}}}));
     node.netlink = open_netlink(node.ns.get()).value();
     node.config.uplink_ifindex = kUplink;
+    node.config.uplink_peer = number % 2 == 1;  // both ways of leaving a node
     node.config.addresses = {ip(node.v4()), ip(node.v6())};
     node.tables.prune = true;
     if (vxlan_) {

@@ -242,6 +242,7 @@ Result<void> Supervisor::start_agents() {
     if (config_.has_v4()) flag("--service-cidr", kServiceNetV4);
     if (config_.has_v6()) flag("--service-cidr", kServiceNetV6);
     flag("--uplink", "eth0");
+    if (config_.uplink_queue) request.argv.push_back("--uplink-queue");
     flag("--routing", config_.vxlan ? "vxlan" : "native");
     for (const auto& resolver : resolver_addresses(config_)) flag("--upstream-dns", resolver.str());
     TRY_VOID(children_.start("agent-" + node.name, request));

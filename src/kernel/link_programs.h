@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+
+// BPF programs on a network link of the calling thread's namespace. By tcx (Linux 6.6), which reaches the program
+// without the packet classifier of tc; on an older kernel by a clsact qdisc. Either way the program outlives the
+// process that attached it and goes with the link.
+namespace carrick::kernel {
+
+enum class Direction : uint8_t { kIngress, kEgress };
+
+// A program of the same name is replaced in one step: no packet in between goes unjudged. Programs of others stay.
+Result<void> attach_to_link(uint32_t ifindex, Direction direction, int program_fd, const std::string& name);
+
+// Removes the program of that name. A link or program that is not there is success.
+Result<void> detach_from_link(uint32_t ifindex, Direction direction, const std::string& name);
+
+// Name of our program there, "" when there is none. `name`: the one looked for, or "" for the first.
+std::string program_on_link(uint32_t ifindex, Direction direction, const std::string& name = "");
+
+// Can this kernel attach by tcx? Asked once by attaching to nothing.
+bool has_tcx();
+
+}  // namespace carrick::kernel
