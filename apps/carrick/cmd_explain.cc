@@ -5,10 +5,8 @@
 #include <filesystem>
 
 #include "commands.h"
-#include "controllers/plan.h"
 #include "explain/explain.h"
-#include "k8s/objects.h"
-#include "lab/connect.h"
+#include "world.h"
 
 namespace carrick::app {
 namespace {
@@ -16,9 +14,8 @@ namespace {
 constexpr size_t kShownPairs = 8;  // of two workloads with many pods each
 
 struct Flags {
-  std::string from, to, port, lab = "carrick", via = "pod", output = "text", family = "dual";
-  std::vector<std::string> paths;
-  int nodes = 3;
+  std::string from, to, port, via = "pod", output = "text", family = "dual";
+  WorldSource source;
   bool all = false;
 };
 
@@ -33,39 +30,6 @@ explain::Family family_of(const Flags& flags) {
   return flags.family == "ipv4"   ? explain::Family::kV4
          : flags.family == "ipv6" ? explain::Family::kV6
                                   : explain::Family::kAny;
-}
-
-// Line of the clause, or of the nearest field around it that the file has.
-std::string place_of(const controllers::Plan& plan, const desired::Owner& owner) {
-  auto source = plan.sources.find({owner.kind, {owner.namespace_, owner.name}});
-  if (source == plan.sources.end()) return {};
-  int line = source->second.line;
-  for (std::string field = owner.clause; !field.empty();) {
-    if (auto found = source->second.lines.find(field); found != source->second.lines.end()) {
-      line = found->second;
-      break;
-    }
-    size_t cut = field.find_last_of(".[");
-    field = cut == std::string::npos ? "" : field.substr(0, cut);
-  }
-  return fmt::format("{}:{}", source->second.file, line);
-}
-
-Result<explain::World> world_of(const Flags& flags) {
-  if (flags.paths.empty()) {
-    k8s::Snapshot snapshot = TRY(lab::fetch_snapshot(flags.lab));
-    return explain::make_world(std::make_shared<k8s::Snapshot>(std::move(snapshot)));
-  }
-  auto objects = TRY(k8s::load_manifests(flags.paths));
-  controllers::PlanOptions options;
-  options.nodes = flags.nodes;
-  options.ipv4 = flags.family != "ipv6";
-  options.ipv6 = flags.family != "ipv4";
-  auto plan = std::make_shared<controllers::Plan>(TRY(controllers::make_plan(objects, options)));
-  for (const auto& problem : plan->problems) std::fprintf(stderr, "carrick explain: %s\n", problem.c_str());
-  explain::World world = explain::make_world(std::make_shared<k8s::Snapshot>(plan->snapshot));
-  world.locate = [plan](const desired::Owner& owner) { return place_of(*plan, owner); };
-  return world;
 }
 
 void print_matrix(const explain::World& world, const Flags& flags) {
@@ -127,13 +91,13 @@ Result<void> answer(const explain::World& world, const Flags& flags) {
 // `-f PATH... FROM TO` is read as paths only: names that are no files are the question.
 void take_back(Flags& flags) {
   std::error_code ignored;
-  while ((flags.from.empty() || flags.to.empty()) && flags.paths.size() > 1 &&
-         !std::filesystem::exists(flags.paths.back(), ignored)) {
+  while ((flags.from.empty() || flags.to.empty()) && flags.source.paths.size() > 1 &&
+         !std::filesystem::exists(flags.source.paths.back(), ignored)) {
     if (!flags.to.empty())
-      flags.from = flags.paths.back();
+      flags.from = flags.source.paths.back();
     else
-      flags.to = flags.paths.back();
-    flags.paths.pop_back();
+      flags.to = flags.source.paths.back();
+    flags.source.paths.pop_back();
   }
 }
 
@@ -141,7 +105,9 @@ void run(Flags flags) {
   if (!flags.all) take_back(flags);
   if (!flags.all && (flags.from.empty() || flags.to.empty()))
     return report({ErrorKind::kInvalid, "say FROM and TO, or --all for the truth table"});
-  auto world = world_of(flags);
+  flags.source.ipv4 = flags.family != "ipv6";
+  flags.source.ipv6 = flags.family != "ipv4";
+  auto world = load_world(flags.source, "explain");
   if (!world) return report(world.error());
   if (flags.all) return print_matrix(*world, flags);
   if (auto done = answer(*world, flags); !done) report(done.error());
@@ -155,14 +121,7 @@ void add_explain(CLI::App& app) {
   command->add_option("FROM", flags->from, "ns/pod, ns/deploy/NAME (sts, ds, rs, job), ns/svc/NAME, an IP, or outside");
   command->add_option("TO", flags->to, "the same, or a DNS name");
   command->add_option("--port", flags->port, "80, 80/tcp or 53/udp (default: every port that TO offers)");
-  auto* lab = command->add_option("--lab", flags->lab, "ask a running lab")->capture_default_str();
-  command
-      ->add_option("-f,--filename", flags->paths,
-                   "manifests (files, folders, - for standard input): no lab, no root needed")
-      ->excludes(lab);
-  command->add_option("--nodes", flags->nodes, "nodes that the plan of -f has")
-      ->check(CLI::Range(1, 250))
-      ->capture_default_str();
+  add_world_options(*command, flags->source);
   command->add_flag("--all", flags->all, "the truth table: every pod to every listening port of every other pod");
   command->add_option("--via", flags->via, "what --all connects to")
       ->check(CLI::IsMember({"pod", "service", "dns"}))

@@ -12,6 +12,7 @@ void add_agent(CLI::App& app);      // agent
 void add_lab(CLI::App& app);        // lab up|down|list|kubeconfig|exec and its hidden processes
 void add_probe(CLI::App& app);      // probe
 void add_explain(CLI::App& app);    // explain
+void add_service(CLI::App& app);    // service
 void add_status(CLI::App& app);     // status
 void add_doctor(CLI::App& app);     // doctor
 void add_apiserver(CLI::App& app);  // apiserver: the embedded API server alone (hidden; for its tests)
