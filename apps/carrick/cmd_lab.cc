@@ -64,7 +64,7 @@ class ProgressLine {
 
 std::string pod_addresses(const k8s::Pod& pod) {
   std::vector<std::string> out;
-  for (const auto& ip : pod.status.podIPs) out.push_back(ip.ip);
+  std::ranges::transform(pod.status.podIPs, std::back_inserter(out), &k8s::PodIP::ip);
   return join(out, ",");
 }
 
@@ -244,7 +244,7 @@ void add_hidden(CLI::App& app, const char* name, F&& run) {
   command->group("");
   auto lab_name = std::make_shared<std::string>();
   command->add_option("--lab", *lab_name)->required();
-  run(*command, [name, lab_name](auto body) {
+  run(*command, [name, lab_name](const auto& body) {
     return [name, lab_name, body] {
       auto config = config_of(*lab_name);
       Result<void> done = config ? body(*config) : std::unexpected(config.error());
@@ -254,23 +254,23 @@ void add_hidden(CLI::App& app, const char* name, F&& run) {
 }
 
 void add_processes(CLI::App& app) {
-  add_hidden(app, "lab-init", [](CLI::App& command, auto with_config) {
+  add_hidden(app, "lab-init", [](CLI::App& command, const auto& with_config) {
     command.callback(with_config([](const lab::LabConfig& config) { return lab::run_supervisor(config); }));
   });
-  add_hidden(app, "lab-server", [](CLI::App& command, auto with_config) {
+  add_hidden(app, "lab-server", [](CLI::App& command, const auto& with_config) {
     auto fds = std::make_shared<std::vector<int>>();
     command.add_option("--listen-fd", *fds);
     command.callback(with_config([fds](const lab::LabConfig& config) { return lab::run_server(config, *fds); }));
   });
-  add_hidden(app, "lab-responder", [](CLI::App& command, auto with_config) {
+  add_hidden(app, "lab-responder", [](CLI::App& command, const auto& with_config) {
     command.callback(with_config([](const lab::LabConfig& config) {
       return lab::run_responder(lab::LabPaths{config.name, ""}.responder_socket());
     }));
   });
-  add_hidden(app, "lab-nodes", [](CLI::App& command, auto with_config) {
+  add_hidden(app, "lab-nodes", [](CLI::App& command, const auto& with_config) {
     command.callback(with_config([](const lab::LabConfig& config) { return lab::run_nodes(config); }));
   });
-  add_hidden(app, "lab-container", [](CLI::App& command, auto with_config) {
+  add_hidden(app, "lab-container", [](CLI::App& command, const auto& with_config) {
     struct Flags {
       std::string pod, workdir;
       std::vector<std::string> command;

@@ -19,6 +19,7 @@ StatusOr<> validate_fields(const Query& query, const k8s::ResourceType& type, co
     return std::unexpected(bad_request(fmt::format(
         "fieldValidation: Unsupported value: \"{}\": supported values: \"Ignore\", \"Strict\", \"Warn\"", mode)));
   std::vector<std::string> findings;
+  findings.reserve(body.duplicates.size());
   for (const std::string& path : body.duplicates) findings.push_back(fmt::format("duplicate field \"{}\"", path));
   const std::vector<std::string> before = stored ? k8s::unknown_fields(type, *stored) : std::vector<std::string>{};
   for (std::string& sentence : k8s::unknown_fields(type, body.document))

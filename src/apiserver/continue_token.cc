@@ -29,7 +29,10 @@ std::optional<std::string> decode(std::string_view text) {
     const size_t value = kAlphabet.find(c);
     if (value == std::string_view::npos) return std::nullopt;
     buffer = buffer << 6 | static_cast<uint32_t>(value);
-    if ((bits += 6) >= 8) out += static_cast<char>(buffer >> (bits -= 8) & 255);
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    out += static_cast<char>(buffer >> bits & 255);
   }
   return out;
 }

@@ -247,7 +247,8 @@ TEST_F(HttpTest, ExpectContinue) {
 
 TEST(ApiServer, KeepsCredentialsAndObjectsAndWritesAKubeconfig) {
   char name[] = "/tmp/carrick-apiserver-XXXXXX";
-  const std::string directory = ::mkdtemp(name);
+  ASSERT_NE(::mkdtemp(name), nullptr);
+  const std::string directory = name;
   asio::io_context context;
   const Options options{.database = directory + "/objects.db",
                         .credentials_directory = directory + "/pki",
