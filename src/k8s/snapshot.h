@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "base/shared_map.h"
 #include "k8s/core.h"
 #include "k8s/discovery.h"
 #include "k8s/networking.h"
@@ -9,9 +10,10 @@
 namespace carrick::k8s {
 
 template <class T>
-using ObjectMap = std::map<NamespacedName, std::shared_ptr<const T>>;
+using ObjectMap = SharedMap<NamespacedName, std::shared_ptr<const T>>;
 
-// What the network looks at, at one moment. Immutable once published; objects are shared between successive snapshots.
+// What the network looks at, at one moment. Immutable once published; successive snapshots share what did not change,
+// so a copy costs nothing.
 struct Snapshot {
   uint64_t revision = 0;  // grows by one with each published snapshot of one watcher
   ObjectMap<Namespace> namespaces;

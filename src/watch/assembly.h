@@ -1,0 +1,62 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tuple>
+
+#include "base/result.h"
+#include "k8s/snapshot.h"
+
+// PURE: what lists and watch events say, put together into one state and what changed in it. No I/O, no clock.
+namespace carrick::watch {
+
+struct Page {
+  std::string resource_version, next;
+};
+
+class Assembly {
+ public:
+  // One page of a list; an object that cannot be decoded is left out and counted. After the last page (without `next`)
+  // finish_list() takes them all as what there is. A page with `first` begins anew.
+  template <class T>
+  Result<Page> take_page(std::string_view body, bool first);
+  template <class T>
+  void finish_list(const std::string& resource_version);
+  // One line of a watch. kTransient: the state is unknown from here.
+  template <class T>
+  Result<void> take_event(std::string_view line);
+
+  // Where the next watch of this kind goes on; empty: the state is unknown, list again.
+  template <class T>
+  std::string& resource_version() {
+    return of<T>().resource_version;
+  }
+  const k8s::Snapshot& current() const { return current_; }
+  bool changed() const { return !changes_.empty(); }
+  // The present state under a new revision, and what changed since the last time. The first one changes everything.
+  k8s::Snapshot publish(k8s::ChangeSet& changes);
+
+  uint64_t events = 0, decode_failures = 0;
+
+ private:
+  template <class T>
+  struct Incoming {
+    k8s::ObjectMap<T> objects;  // pages of a list in progress
+    std::string resource_version;
+    bool listed = false;
+  };
+  template <class T>
+  Incoming<T>& of() {
+    return std::get<Incoming<T>>(incoming_);
+  }
+
+  std::tuple<Incoming<k8s::Namespace>, Incoming<k8s::Node>, Incoming<k8s::Pod>, Incoming<k8s::Service>,
+             Incoming<k8s::EndpointSlice>, Incoming<k8s::NetworkPolicy>>
+      incoming_;
+  k8s::Snapshot current_;
+  k8s::ChangeSet changes_;
+  size_t listed_ = 0;
+  bool published_ = false;
+};
+
+}  // namespace carrick::watch
