@@ -22,7 +22,8 @@ namespace json = boost::json;
 
 struct Flags {
   std::string lab, client, same, other, service, json_file, clock = "auto";
-  std::string paths, kinds;  // only those named in this list, separated by commas; empty = all
+  std::vector<std::string> peers;  // NAME=CLIENT_NETNS,SERVER_NETNS,IP:PORT
+  std::string paths, kinds;        // only those named in this list, separated by commas; empty = all
   int rounds = 6, milliseconds = 500, cpu = 0;
 };
 
@@ -41,7 +42,12 @@ struct Target {
 constexpr Target kTargets[] = {{"pod same node", "veth", Kind::kTcpRr, 0.92},
                                {"pod same node", "veth", Kind::kUdpRr, 0.92},
                                {"pod two nodes", "routed", Kind::kTcpRr, 1.10},
-                               {"ClusterIP", "pod same node", Kind::kTcpCrr, 0.97}};
+                               {"ClusterIP", "pod same node", Kind::kTcpCrr, 0.97},
+                               // Issue 4.
+                               {"ClusterIP", "pod same node", Kind::kTcpRr, 0.97},
+                               {"ClusterIP", "pod same node", Kind::kUdpRr, 0.97},
+                               {"ClusterIP", "kube-proxy nftables", Kind::kTcpCrr, 1.2},
+                               {"ClusterIP", "kube-proxy iptables", Kind::kTcpCrr, 1.2}};
 
 using Rates = std::map<std::pair<std::string, Kind>, std::vector<double>>;  // one a round
 
@@ -168,6 +174,30 @@ bool print(const Rates& rates, const std::vector<Path>& paths, const Flags& flag
   return all;
 }
 
+struct Peer {
+  Fd client, server;
+  Path path;
+};
+
+// A path of another program, in namespaces that somebody else made: NAME=CLIENT_NETNS,SERVER_NETNS,IP:PORT.
+Result<Peer> parse_peer(const std::string& text) {
+  size_t equals = text.find('=');
+  auto parts = equals == std::string::npos ? std::vector<std::string_view>()
+                                           : split(std::string_view(text).substr(equals + 1), ',');
+  if (parts.size() != 3) return fail(ErrorKind::kInvalid, "'{}' is not NAME=CLIENT_NETNS,SERVER_NETNS,IP:PORT", text);
+  Peer out;
+  out.client = TRY(kernel::open_netns(std::string(parts[0])));
+  out.server = TRY(kernel::open_netns(std::string(parts[1])));
+  out.path = {text.substr(0, equals), {}, {Kind::kTcpRr, Kind::kTcpCrr}};
+  out.path.endpoints = {.client_netns = out.client.get(),
+                        .server_netns = out.server.get(),
+                        .client_cgroup = "",
+                        .server = {},
+                        .target = TRY(parse_socket(std::string(parts[2])))};
+  out.path.endpoints.server = out.path.endpoints.target.address;  // of the same family: the server listens on all
+  return out;
+}
+
 Result<bool> bench(Flags flags) {
   const std::vector<Kind> all = {Kind::kTcpRr, Kind::kTcpCrr, Kind::kUdpRr};
   std::vector<Path> paths;
@@ -194,9 +224,12 @@ Result<bool> bench(Flags flags) {
     if (!flags.service.empty()) {
       Endpoints service = to(pods[1]);
       service.target = TRY(parse_socket(flags.service));
-      paths.push_back({"ClusterIP", service, {Kind::kTcpRr, Kind::kTcpCrr}});
+      paths.push_back({"ClusterIP", service, all});
     }
   }
+  std::vector<Peer> peers;
+  for (const auto& text : flags.peers) peers.push_back(TRY(parse_peer(text)));
+  for (const auto& peer : peers) paths.push_back(peer.path);
   std::erase_if(paths, [&](const Path& path) { return !listed(flags.paths, path.name); });
   double load_before = load_average();
   if (flags.clock == "auto") flags.clock = load_before > kQuiet ? "cpu" : "wall";
@@ -212,7 +245,9 @@ bool parse_flags(int argc, char** argv, Flags& flags) {
   std::map<std::string, int*> numbers = {
       {"--rounds", &flags.rounds}, {"--ms", &flags.milliseconds}, {"--cpu", &flags.cpu}};
   for (int i = 1; i + 1 < argc; i += 2) {
-    if (texts.contains(argv[i]))
+    if (argv[i] == std::string_view("--peer"))
+      flags.peers.emplace_back(argv[i + 1]);
+    else if (texts.contains(argv[i]))
       *texts[argv[i]] = argv[i + 1];
     else if (numbers.contains(argv[i]))
       *numbers[argv[i]] = std::atoi(argv[i + 1]);
@@ -230,7 +265,8 @@ int main(int argc, char** argv) {
   if (!carrick::bench::parse_flags(argc, argv, flags)) {
     std::fprintf(stderr,
                  "net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] [--rounds N] "
-                 "[--ms N] [--cpu N] [--clock auto|wall|cpu] [--paths A,B] [--kinds TCP_RR,..] [--json FILE]\n");
+                 "[--ms N] [--cpu N] [--clock auto|wall|cpu] [--paths A,B] [--kinds TCP_RR,..] [--peer "
+                 "NAME=CLIENT_NETNS,SERVER_NETNS,IP:PORT].. [--json FILE]\n");
     return 2;
   }
   auto reached = carrick::bench::bench(flags);

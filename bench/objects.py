@@ -12,7 +12,7 @@ spec:
 SERVICE = """apiVersion: v1
 kind: Service
 metadata: {{name: {name}}}
-spec: {{{ip}selector: {{app: {app}}}, ports: [{{name: http, port: 80, targetPort: 7777}}]}}
+spec: {{{ip}selector: {{app: {app}}}, ports: [{{name: http, port: 80, targetPort: 7777}}, {{name: echo, port: 80, protocol: UDP, targetPort: 7777}}]}}
 """
 DEPLOYMENT = """apiVersion: apps/v1
 kind: Deployment
