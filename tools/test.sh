@@ -54,7 +54,8 @@ for level in $levels; do
   case $level in
     house) script check_edges python3 tools/check_edges.py ;;
     unit) build debug && for t in $(unit_programs debug); do gtest "$t"; done ;;
-    packets|scenarios) build debug "${level}_tests" && gtest "build/debug/tests/${level}_tests" ;;
+    packets) build debug packets_tests packet_judge_tests && for t in packets_tests packet_judge_tests; do gtest "build/debug/tests/$t"; done ;;
+    scenarios) build debug scenarios_tests && gtest build/debug/tests/scenarios_tests ;;
     fuzz) build debug && for t in build/debug/tests/fuzz_replay_*; do [ -x "$t" ] && script "$(basename "$t")" "$t"; done ;;
     sanitize)
       # Address and undefined behaviour over the pure rooms and scenarios; threads over what has threads.

@@ -202,7 +202,7 @@ class Explainer {
       translating = *other;
     }
     if (!row && wrong_port(address)) return;
-    if (!row) return add_path({address, q_.port}, {});
+    if (!row) return add_path({address, q_.port}, {}, false);
     add_service(*row, address, translating);
   }
 
@@ -244,7 +244,7 @@ class Explainer {
       if (row.snat && backend.node_name != translating)
         for (const auto& own : world_.views.at(translating).addresses)
           if (own.is_v4() == backend.address.is_v4()) seen_as = own;
-      add_path({backend.address, backend.port}, seen_as);
+      add_path({backend.address, backend.port}, seen_as, true);
     }
   }
 
@@ -267,11 +267,23 @@ class Explainer {
     return own ? *own : net::IpAddress();
   }
 
-  void add_path(net::SocketAddress target, const net::IpAddress& seen_as) {
+  // Pods are masqueraded towards the outside, and towards themselves behind a Service (SVC-D6).
+  net::IpAddress seen_by(const net::IpAddress& target, bool through_service) const {
+    const net::IpAddress source = source_of(target.is_v4());
+    if (!source_pod_ || source_pod_->host_network) return source;
+    bool itself = through_service && target == source, outside = !judge_.peer(tables(), target);
+    if (itself || outside)
+      for (const auto& own : world_.views.at(node_).addresses)
+        if (own.is_v4() == target.is_v4()) return own;
+    return source;
+  }
+
+  void add_path(net::SocketAddress target, const net::IpAddress& seen_as, bool through_service) {
     Path path;
     path.target = target;
     path.target_name = who(judge_, target.address);
     Connection connection{source_of(target.address.is_v4()), source_pod_, target, q_.protocol, seen_as, node_};
+    path.seen_as = seen_as.is_unspecified() ? seen_by(target.address, through_service) : seen_as;
     path.verdict = judge_connection(judge_, connection, &path.decisions).verdict;
     out_.paths.push_back(std::move(path));
   }

@@ -66,6 +66,7 @@ struct Decision {
 struct Path {
   net::SocketAddress target;
   std::string target_name;  // "shop/api-0", or the address
+  net::IpAddress seen_as;   // the client as the target sees it: its own address, or that of a node
   Verdict verdict = Verdict::kAllow;
   std::vector<Decision> decisions;
 };
