@@ -111,6 +111,16 @@ static __always_inline int judge_local_pod(struct packet *p, struct scratch *s, 
              : DROP_INGRESS_DENIED;
 }
 
+/* Not translated, and yet an address of services (SVC-D4). 0: it is none. */
+static __always_inline int judge_service_address(struct scratch *s, __u32 kind) {
+  if (s->flow.flags & FLOW_SERVICE || (kind != PEER_OUTSIDE && kind != PEER_SERVICE_CIDR)) return 0;
+  if (find_frontend(&s->flow.tuple.dst, 0, 0, SCOPE_INTERNAL)) {
+    s->refusal = DROP_NO_SUCH_PORT;
+    return DROP_NO_BACKEND;
+  }
+  return kind == PEER_SERVICE_CIDR ? DROP_NO_SUCH_SERVICE : 0;
+}
+
 /* Receiver, policy of both ends, way of delivery, and whether the source address must change. */
 GLOBAL int judge_receiver(struct packet *p, struct scratch *s, const struct pod_value *sender,
                           const struct node_config *c, int *snat) {
@@ -119,6 +129,8 @@ GLOBAL int judge_receiver(struct packet *p, struct scratch *s, const struct pod_
   const struct peer_value *peer = find_peer(&s->flow.tuple.dst);
   __u32 kind = peer ? peer->kind : PEER_OUTSIDE;
   s->flow.dst_identity = peer ? peer->identity : IDENTITY_NONE;
+  int failed = judge_service_address(s, kind);
+  if (failed) return failed;
   int self = kind == PEER_LOCAL_POD && sender && peer->ifindex == p->key.ifindex;
   if (sender && sender->flags & POD_EGRESS_ISOLATED && !self &&
       !policy_allows(sender->identity, POLICY_EGRESS, s->flow.dst_identity, &s->flow.tuple.dst,
@@ -245,6 +257,7 @@ GLOBAL int judge(struct __sk_buff *skb, struct packet *p, const struct flow_valu
   int snat = 0;
   if (!p || !s || !c) return DROP_FLOW_TABLE;
   __builtin_memset(&s->flow, 0, sizeof(s->flow));
+  s->refusal = 0;
   s->flow.tuple = p->key.tuple;
   s->flow.epoch = c->epoch;
   s->flow.last_seen = flow_clock();

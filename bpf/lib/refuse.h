@@ -128,9 +128,12 @@ GLOBAL int refuse_icmp(struct __sk_buff *skb, struct packet *p) {
 /* Ends the packet for `reason` and answers its sender. */
 GLOBAL int refuse(struct __sk_buff *skb, struct packet *p, const struct flow_value *flow, int reason) {
   if (!p) return TC_ACT_SHOT;
+  const struct scratch *s = scratch();
+  if (s && flow && s->refusal) reason = s->refusal;
   int dropped = drop(skb, p, flow, reason);
   if (p->kind != PACKET_FLOW) return dropped;
   if (p->key.protocol == IPPROTO_TCP ? refuse_tcp(skb, p) : refuse_icmp(skb, p)) return dropped;
   if (swap_macs(skb)) return dropped;
-  return p->key.hook == HOOK_FROM_POD ? bpf_redirect_peer(skb->ifindex, 0) : bpf_redirect(skb->ifindex, 0);
+  if (p->key.hook == HOOK_FROM_POD) return bpf_redirect_peer(skb->ifindex, 0);
+  return bpf_redirect(skb->ifindex, p->key.hook == HOOK_TO_NET ? BPF_F_INGRESS : 0);
 }

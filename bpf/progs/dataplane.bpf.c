@@ -22,8 +22,24 @@ int from_overlay(struct __sk_buff *skb) {
   return path(skb, HOOK_FROM_NET, 0);
 }
 
+/* A service address that is still there was missed by the socket hooks, or has nothing to lead to (SVC-D3, D4). */
+static __always_inline int stack_to_service(struct __sk_buff *skb, struct packet *p) {
+  const struct frontend_value *frontend =
+      find_frontend(&p->key.tuple.dst, p->key.tuple.dport_be, p->key.protocol, SCOPE_INTERNAL);
+  if (frontend) {
+    if (frontend->count) return drop(skb, p, 0, DROP_NOT_TRANSLATED);
+    if (frontend->flags & FRONTEND_DROP_WHEN_EMPTY) return drop(skb, p, 0, DROP_NO_LOCAL_BACKEND);
+    return refuse(skb, p, 0, DROP_NO_BACKEND);
+  }
+  if (p->key.protocol == IPPROTO_TCP && !(p->tcp_flags & TCP_SYN)) return TC_ACT_OK;
+  const struct peer_value *peer = find_peer(&p->key.tuple.dst);
+  if (!peer || peer->kind != PEER_SERVICE_CIDR) return TC_ACT_OK;
+  if (find_frontend(&p->key.tuple.dst, 0, 0, SCOPE_INTERNAL)) return refuse(skb, p, 0, DROP_NO_SUCH_PORT);
+  return drop(skb, p, 0, DROP_NO_SUCH_SERVICE);
+}
+
 /* What the node itself sends out: answers of its own processes that stand behind a service take the service's address
- * again. A service address that is still there was missed by the socket hooks. */
+ * again. */
 static __always_inline int from_stack(struct __sk_buff *skb) {
   struct packet p = {};
   if (parse(skb, &p, HOOK_TO_NET, 0) || p.kind == PACKET_ICMP_ERROR) return TC_ACT_OK;
@@ -34,13 +50,7 @@ static __always_inline int from_stack(struct __sk_buff *skb) {
     if (flow->flags & FLOW_REWRITE && rewrite(skb, &p, &flow->tuple)) return drop(skb, &p, flow, DROP_REWRITE);
     return TC_ACT_OK;
   }
-  const struct frontend_value *frontend =
-      find_frontend(&p.key.tuple.dst, p.key.tuple.dport_be, p.key.protocol, SCOPE_INTERNAL);
-  if (!frontend) return TC_ACT_OK;
-  return drop(skb, &p, 0,
-              frontend->count                              ? DROP_NOT_TRANSLATED
-              : frontend->flags & FRONTEND_DROP_WHEN_EMPTY ? DROP_NO_LOCAL_BACKEND
-                                                           : DROP_NO_BACKEND);
+  return stack_to_service(skb, &p);
 }
 
 SEC("tc")
@@ -54,7 +64,10 @@ SEC("tc")
 int to_overlay(struct __sk_buff *skb) {
   struct bpf_tunnel_key tunnel = {};
   if (skb->ingress_ifindex && !bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return TC_ACT_OK;
-  if (!skb->ingress_ifindex && from_stack(skb) == TC_ACT_SHOT) return TC_ACT_SHOT;
+  if (!skb->ingress_ifindex) {
+    int verdict = from_stack(skb);
+    if (verdict != TC_ACT_OK) return verdict;
+  }
   struct packet p = {};
   if (parse(skb, &p, HOOK_TO_NET, 0)) return TC_ACT_SHOT; /* neighbour discovery has no receiver in a tunnel */
   const struct node_config *c = node();

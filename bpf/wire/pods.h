@@ -36,6 +36,7 @@ enum peer_kind { /* equal to desired::PeerKind */
                  PEER_NODE_DNS = 5,
                  PEER_REMOTE_POD_CIDR = 6,
                  PEER_LOCAL_POD_CIDR = 7,
+                 PEER_SERVICE_CIDR = 8,
 };
 
 /* Key of the tries over addresses. A guard row ::ffff:0:0/96 is always there, so that an IPv6 prefix shorter than 96

@@ -5,7 +5,7 @@
 
 enum frontend_scope { SCOPE_INTERNAL = 0, SCOPE_EXTERNAL = 1 }; /* desired::FrontendScope */
 
-/* Hash frontends. */
+/* Hash frontends. With port and protocol 0: the address is a ClusterIP, so what has no row of its own is refused. */
 struct frontend_key {
   struct wire_address address;
   __be16 port_be;

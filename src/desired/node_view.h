@@ -42,7 +42,7 @@ struct NodeView {
   std::vector<net::IpAddress> dns_addresses;
   k8s::NamespacedName dns_service{"kube-system", "kube-dns"};  // its ClusterIPs lead to dns_addresses
   std::string cluster_domain = "cluster.local";
-  std::vector<net::Prefix> service_cidrs;  // for reverse DNS zones only; may be empty
+  std::vector<net::Prefix> service_cidrs;  // reverse DNS zones, and where unknown addresses are nobody's; may be empty
   bool operator==(const NodeView&) const = default;
 };
 

@@ -121,6 +121,9 @@ class Way {
       case PeerKind::kNodeDns:
         say("route", true, {}, [&] { return fmt::format("DNS server of node {}", from); });
         return true;
+      case PeerKind::kServiceCidr:
+        say("route", false, {}, [&] { return fmt::format("no Service has the address {}", target.str()); });
+        return end(Verdict::kDeny, {});
       case PeerKind::kLocalPodCidr:
         break;
     }

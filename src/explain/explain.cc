@@ -206,18 +206,24 @@ class Explainer {
     add_service(*row, address, translating);
   }
 
-  // A ClusterIP leads somewhere only on the ports of its Service (SVC-D4).
+  // A ClusterIP leads somewhere only on the ports of its Service, and nowhere where no Service has it (SVC-D4).
   bool wrong_port(const net::IpAddress& address) {
-    for (const auto& [key, row] : tables().frontends) {
-      if (key.address != address ||
-          (row.kind != desired::FrontendKind::kClusterIp && row.kind != desired::FrontendKind::kDns))
-        continue;
-      desired::Owner owner{row.owner.kind, row.owner.namespace_, row.owner.name, "spec.ports"};
-      refuse_service(Decision{"service", true, {}, {owner}, {}, {}}, Verdict::kRefuse,
-                     fmt::format("Service {}/{} has no port {}", owner.namespace_, owner.name, port_text(port_)));
+    Decision decision{"service", true, {}, {}, {}, {}};
+    if (const auto* row =
+            judge_.frontend(tables(), address, {0, net::Protocol::kAny}, desired::FrontendScope::kInternal)) {
+      decision.owners = {row->owner};
+      std::string name = row->owner.namespace_ + "/" + row->owner.name;
+      refuse_service(std::move(decision), Verdict::kRefuse,
+                     outside_ ? fmt::format("{} is the ClusterIP of Service {}, which only pods and nodes reach",
+                                            address.str(), name)
+                              : fmt::format("Service {} has no port {}", name, port_text(port_)));
       return true;
     }
-    return false;
+    const auto* peer = judge_.peer(tables(), address);
+    if (!peer || peer->kind != desired::PeerKind::kServiceCidr) return false;
+    refuse_service(std::move(decision), Verdict::kDeny,
+                   fmt::format("{} is in the range of ClusterIPs, and no Service has it", address.str()));
+    return true;
   }
 
   void add_service(const desired::FrontendRow& row, const net::IpAddress& address, const std::string& translating) {

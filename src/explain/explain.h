@@ -29,6 +29,8 @@ struct World {
 struct WorldOptions {
   desired::Routing routing = desired::Routing::kNative;
   std::string cluster_domain = "cluster.local";
+  // Of the families that a node has. The ranges of the lab, and of the plan of manifests.
+  std::vector<std::string> service_cidrs = {"10.96.0.0/16", "2001:db8:96::/112"};
 };
 // The tables that the nodes' agents will have when every pod that has an address is plumbed where it is bound.
 World make_world(std::shared_ptr<const k8s::Snapshot> snapshot, const WorldOptions& options = {});

@@ -110,6 +110,17 @@ TEST_F(Explain, NothingThereIsRefused) {
   EXPECT_EQ(ask("x/web", "10.1.0.200", 80).verdict, Verdict::kDeny);  // dropped: the node knows that nobody has it
 }
 
+TEST_F(Explain, RestOfTheServiceRange) {  // SVC-D4
+  Answer other_port = ask("x/web", "10.96.1.1", 81);
+  EXPECT_EQ(other_port.verdict, Verdict::kRefuse);
+  EXPECT_EQ(other_port.decisions.at(0).owners.at(0).str(), "Service x/api spec.ports");
+  EXPECT_EQ(other_port.sentence, "Service x/api has no port 81/tcp");
+  EXPECT_EQ(ask("x/web", "10.96.7.7", 80).verdict, Verdict::kDeny);
+  EXPECT_EQ(ask("192.0.2.11", "10.96.1.1", 81).verdict, Verdict::kRefuse);
+  EXPECT_EQ(ask("203.0.113.9", "10.96.1.1", 80).verdict, Verdict::kRefuse);
+  EXPECT_EQ(ask("x/web", "198.51.100.7", 80).verdict, Verdict::kAllow);  // outside
+}
+
 TEST_F(Explain, BadNamesAreOneSentenceWithASuggestion) {
   World w = world();
   EXPECT_EQ(parse_party(w, "x/wep", false).error().message, "there is no pod \"x/wep\"; did you mean \"x/web\"?");

@@ -31,6 +31,8 @@ std::string_view kind_text(FrontendKind kind) {
       return "hostPort";
     case FrontendKind::kDns:
       return "cluster DNS";
+    case FrontendKind::kAddress:
+      return "every other port";
   }
   return "";
 }

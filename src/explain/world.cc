@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "desired/object_facts.h"
 #include "explain/explain.h"
 
@@ -26,6 +28,10 @@ desired::LocalPod plumbed(const k8s::Pod& pod, uint32_t ifindex) {
   return out;
 }
 
+bool has_family(const desired::NodeView& view, bool v4) {
+  return std::ranges::any_of(view.addresses, [&](const auto& own) { return own.is_v4() == v4; });
+}
+
 }  // namespace
 
 World make_world(std::shared_ptr<const k8s::Snapshot> snapshot, const WorldOptions& options) {
@@ -37,13 +43,12 @@ World make_world(std::shared_ptr<const k8s::Snapshot> snapshot, const WorldOptio
     view.addresses = desired::internal_ips(*node);
     view.routing = options.routing;
     view.cluster_domain = options.cluster_domain;
+    for (const auto& text : options.service_cidrs)
+      if (auto cidr = net::Prefix::parse(text); cidr && has_family(view, cidr->is_v4()))
+        view.service_cidrs.push_back(*cidr);
     for (const char* text : {desired::kNodeDnsV4, desired::kNodeDnsV6}) {
       auto address = net::IpAddress::parse(text).value();
-      for (const auto& own : view.addresses)
-        if (own.is_v4() == address.is_v4()) {
-          view.dns_addresses.push_back(address);
-          break;
-        }
+      if (has_family(view, address.is_v4())) view.dns_addresses.push_back(address);
     }
     out.views.emplace(key.name, std::move(view));
   }

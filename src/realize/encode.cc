@@ -17,7 +17,8 @@ static_assert(PEER_LOCAL_POD == int(desired::PeerKind::kLocalPod) &&
               PEER_REMOTE_NODE == int(desired::PeerKind::kRemoteNode) &&
               PEER_NODE_DNS == int(desired::PeerKind::kNodeDns) &&
               PEER_REMOTE_POD_CIDR == int(desired::PeerKind::kRemotePodCidr) &&
-              PEER_LOCAL_POD_CIDR == int(desired::PeerKind::kLocalPodCidr));
+              PEER_LOCAL_POD_CIDR == int(desired::PeerKind::kLocalPodCidr) &&
+              PEER_SERVICE_CIDR == int(desired::PeerKind::kServiceCidr));
 static_assert(POLICY_INGRESS == int(desired::Direction::kIngress) && POLICY_EGRESS == int(desired::Direction::kEgress));
 static_assert(POLICY_PEER_ANY == int(desired::PolicyPeerKind::kAny) &&
               POLICY_PEER_IDENTITY == int(desired::PolicyPeerKind::kIdentity) &&

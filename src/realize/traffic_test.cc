@@ -420,6 +420,9 @@ TEST_P(Traffic, ServicesPerPacket) {
     add_service(one, one.v4(), 30081, kTcp, {backend(one.pod4(1), 8081, true)}, desired::FrontendScope::kExternal);
     add_service(one, one.v4(), 30082, kTcp, {}, desired::FrontendScope::kExternal);
     add_service(one, one.v4(), 30083, kTcp, {backend(one.v4(), 6443, true)}, desired::FrontendScope::kExternal);
+    one.tables.frontends[{ip("10.96.0.10"), 0, kAny, desired::FrontendScope::kInternal}] = {
+        .kind = desired::FrontendKind::kAddress};
+    one.tables.peers[cidr("10.96.0.0/16")] = {.kind = PeerKind::kServiceCidr};
     world.apply();
     const Fd far = serve(two.pods[0].get(), "0.0.0.0", 8080), local6 = serve(one.pods[1].get(), "::", 8086),
              self = serve(one.pods[0].get(), "0.0.0.0", 8080);
@@ -443,6 +446,13 @@ TEST_P(Traffic, ServicesPerPacket) {
       EXPECT_EQ(recv(client.get(), &byte, 1, 0), -1);
       EXPECT_EQ(errno, ECONNREFUSED) << where;
     }
+    // What is no port of a Service, and whose address is no Service's (SVC-D4); from pods, and from the node's
+    // processes.
+    for (const int client : {one.pods[0].get(), one.ns.get()}) {
+      EXPECT_EQ(dial(client, "10.96.0.10", 81), ECONNREFUSED);
+      EXPECT_EQ(dial(client, "10.96.0.99", 80, nullptr, 300), ETIMEDOUT);
+    }
+    EXPECT_EQ(dial(one.ns.get(), "10.96.0.11", 80), ECONNREFUSED) << "no endpoint, and no socket hook (SVC-D3)";
     // NodePorts, from the world.
     EXPECT_EQ(tcp(far, world.outside(), one.v4(), 30080), one.v4()) << "another node's pod sees the node (SVC-D8)";
     EXPECT_EQ(tcp(local, world.outside(), one.v4(), 30081), "203.0.113.9");

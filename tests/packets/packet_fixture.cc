@@ -106,6 +106,8 @@ void PacketTest::SetUp() {
   peer("2001:db8:1:2::/64", kRemotePodCidr, 0, "192.0.2.12");
   peer("10.1.2.10/32", kRemotePod, kIdentityRemote, "192.0.2.12");
   peer("2001:db8:1:2::a/128", kRemotePod, kIdentityRemote, "192.0.2.12");
+  peer("10.96.0.0/16", kServiceCidr, 0, nullptr);
+  peer("2001:db8:96::/112", kServiceCidr, 0, nullptr);
   peer("192.0.2.11/32", kThisNode, desired::kThisNodeIdentity, nullptr);
   peer("2001:db8:2::11/128", kThisNode, desired::kThisNodeIdentity, nullptr);
   peer("192.0.2.12/32", kRemoteNode, desired::kRemoteNodeIdentity, nullptr);
@@ -139,6 +141,11 @@ desired::FrontendRow& PacketTest::frontend(std::string_view where, net::Protocol
   row.service_id = net::stable_hash(fmt::format("{}{}{}", where, static_cast<int>(protocol), static_cast<int>(scope)));
   row.owner = {.kind = "Service", .namespace_ = "default", .name = "web"};
   return row;
+}
+
+void PacketTest::cluster_ip(std::string_view where) {
+  tables.frontends[{address(where), 0, net::Protocol::kAny, desired::FrontendScope::kInternal}] = {
+      .kind = desired::FrontendKind::kAddress, .owner = {.kind = "Service", .namespace_ = "default", .name = "web"}};
 }
 
 desired::Backend PacketTest::backend(std::string_view where, bool local) {

@@ -43,6 +43,7 @@ class PacketTest : public testing::Test {
   void use_vxlan();
   desired::FrontendRow& frontend(std::string_view address_and_port, net::Protocol protocol = net::Protocol::kTcp,
                                  desired::FrontendScope scope = desired::FrontendScope::kInternal);
+  void cluster_ip(std::string_view where);  // an address of a Service, without its ports
   static desired::Backend backend(std::string_view address_and_port, bool local = true);
   void isolate(uint32_t ifindex, bool ingress, bool egress);
   void allow(desired::PolicyKey key, std::string_view rule = "default/web");

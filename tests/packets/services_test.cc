@@ -235,9 +235,57 @@ TEST_F(PacketTest, NodePortWithoutEndpointIsRefusedAtTheUplink) {
 
 TEST_F(PacketTest, ClusterIpIsNotServedFromOutside) {
   frontend("10.96.0.10:80").backends = {backend("10.1.1.11:8080")};
+  cluster_ip("10.96.0.10");
   realize();
-  const auto packet = eth().ip("203.0.113.9", "10.96.0.10").tcp(40000, 80);
-  EXPECT_FRAME(send("from_netdev", packet, kUplink, kUplink), kPass, packet);
+  const auto outcome = send("from_netdev", eth().ip("203.0.113.9", "10.96.0.10").tcp(40000, 80), kUplink, kUplink);
+  EXPECT_EQ(outcome.drop, "no_such_port");
+  EXPECT_EQ(outcome.verdict, Verdict::kRedirect);
+  EXPECT_EQ(net::parse_frame(outcome.frame).value().tcp_flags, kRst | kAck);
+}
+
+TEST_F(PacketTest, OtherPortsOfAClusterIpAreRefused) {  // SVC-D4
+  for (const char* where : {"10.96.0.10", "2001:db8:96::10", "10.55.0.10"}) cluster_ip(where);
+  frontend("10.96.0.10:80").backends = {backend("10.1.1.11:8080")};
+  isolate(kPodA, false, true);  // asked before policy, as where a Service has no endpoint
+  realize();
+  const auto back = [] { return eth().macs(host_mac(kPodA), pod_mac(kPodA)); };
+  for (const char* where : {"10.96.0.10", "10.55.0.10"}) {  // the second is in no range that the node knows
+    const auto outcome = send("from_pod", from(kPodA).ip("10.1.1.10", where).tcp(40000, 81), kPodA);
+    EXPECT_EQ(outcome.drop, "no_such_port");
+    EXPECT_EQ(outcome.verdict, Verdict::kRedirect);
+    EXPECT_EQ(net::parse_frame(outcome.frame).value().tcp_flags, kRst | kAck);
+  }
+  const auto question = from(kPodA).ip("2001:db8:1:1::a", "2001:db8:96::10").udp(4000, 53).payload("who is it?");
+  EXPECT_FRAME(send("from_pod", question, kPodA), kRedirect,
+               back().ip("2001:db8:96::10", "2001:db8:1:1::a").icmp(1, 4).payload(question.quoted(48)));
+  const auto ping = from(kPodA).ip("10.1.1.10", "10.96.0.10").echo(7).payload("are you there?");
+  EXPECT_FRAME(send("from_pod", ping, kPodA), kRedirect,
+               back().ip("10.96.0.10", "10.1.1.10").icmp(3, 3).payload(ping.quoted(28)));
+  EXPECT_EQ(rows("flows"), 0u);
+}
+
+TEST_F(PacketTest, UnallocatedServiceAddressesAreDropped) {  // SVC-D4
+  realize();
+  EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.99").tcp(40000, 80), kPodA), "no_such_service");
+  EXPECT_DROP(send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:96::99").udp(4000, 53), kPodA),
+              "no_such_service");
+  EXPECT_DROP(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.99").echo(7), kPodA), "no_such_service");
+}
+
+TEST_F(PacketTest, NodeProcessesAreRefusedAndDroppedToo) {  // SVC-D4, of what the socket hooks left alone
+  cluster_ip("10.96.0.10");
+  realize();
+  const auto ask = [] { return eth().ip("192.0.2.11", "10.96.0.10"); };
+  const auto outcome = send("to_netdev", ask().tcp(40000, 81), kUplink);
+  EXPECT_EQ(outcome.drop, "no_such_port");
+  EXPECT_EQ(outcome.verdict, Verdict::kRedirect);
+  const auto refused = net::parse_frame(outcome.frame).value();
+  EXPECT_EQ(refused.tcp_flags, kRst | kAck);
+  EXPECT_EQ(refused.destination.str(), "192.0.2.11");
+  EXPECT_EQ(send("to_netdev", ask().echo(7), kUplink).drop, "no_such_port");
+  EXPECT_DROP(send("to_netdev", eth().ip("192.0.2.11", "10.96.0.99").udp(4000, 53), kUplink), "no_such_service");
+  const auto elsewhere = eth().ip("192.0.2.11", "203.0.113.9").udp(4000, 53);
+  EXPECT_FRAME(send("to_netdev", elsewhere, kUplink), kPass, elsewhere);
 }
 
 TEST_F(PacketTest, IngressPolicyHoldsForNodePorts) {
@@ -253,7 +301,9 @@ TEST_F(PacketTest, ServiceAddressThatTheSocketHooksMissedDoesNotLeaveTheNode) {
   frontend("10.96.0.11:80");
   realize();
   EXPECT_DROP(send("to_netdev", eth().ip("192.0.2.11", "10.96.0.10").tcp(40000, 80), kUplink), "not_translated");
-  EXPECT_DROP(send("to_netdev", eth().ip("192.0.2.11", "10.96.0.11").tcp(40000, 80), kUplink), "no_backend");
+  const auto refused = send("to_netdev", eth().ip("192.0.2.11", "10.96.0.11").tcp(40000, 80), kUplink);
+  EXPECT_EQ(refused.drop, "no_backend");
+  EXPECT_EQ(refused.verdict, Verdict::kRedirect);  // back into the node's stack
 }
 
 TEST_F(PacketTest, SctpPortCannotBeRewrittenYet) {

@@ -18,6 +18,7 @@ net::IpAddress choose_node_address(const std::vector<net::IpAddress>& addresses,
 PeerIndex::PeerIndex(const k8s::Snapshot& snapshot, const NodeView& node)
     : node_name_(node.node_name), routing_(node.routing) {
   has_v4_ = std::ranges::any_of(node.addresses, [](const auto& a) { return a.is_v4(); });
+  for (const auto& cidr : node.service_cidrs) node_rows_[cidr] = PeerRow{.kind = PeerKind::kServiceCidr};
   for (const auto& [key, object] : snapshot.nodes) nodes_[key.name] = internal_ips(*object);
   for (const auto& [key, object] : snapshot.nodes) {
     bool self = key.name == node_name_;

@@ -40,7 +40,8 @@ enum class PeerKind : uint8_t {
   kRemoteNode = 4,
   kNodeDns = 5,
   kRemotePodCidr = 6,
-  kLocalPodCidr = 7
+  kLocalPodCidr = 7,
+  kServiceCidr = 8,  // ClusterIPs: what no frontend has is refused or dropped (SVC-D4)
 };
 
 // Who has an address. Longest prefix wins; no row = outside the cluster (masqueraded on the way out).

@@ -47,6 +47,11 @@ class ServiceRows {
     if (!is_forwarded(service_)) return {};
     cluster_ips_ = parse_all(spec_.clusterIPs);
     if (cluster_ips_.empty()) cluster_ips_ = parse_all({spec_.clusterIP});
+    for (const auto& address : cluster_ips_)
+      out_[{address, 0, net::Protocol::kAny, FrontendScope::kInternal}] = {
+          .kind = FrontendKind::kAddress,
+          .service_id = service_id(nullptr, FrontendScope::kInternal, address.is_v4()),
+          .owner = owner_of("Service", service_.metadata, "spec.ports")};
     for (size_t i = 0; i < spec_.ports.size(); ++i) {
       const auto& port = spec_.ports[i];
       protocol_ = protocol_or_tcp(port.protocol);
@@ -60,6 +65,14 @@ class ServiceRows {
  private:
   bool has_family(bool v4) const {
     return std::ranges::any_of(cluster_ips_, [&](const auto& a) { return a.is_v4() == v4; });
+  }
+
+  // Without a port: of an address alone.
+  uint64_t service_id(const k8s::ServicePort* port, FrontendScope scope, bool v4) const {
+    return net::stable_hash(fmt::format("{}/{}/{}:{}/{}/{}/{}", service_.metadata.namespace_, service_.metadata.name,
+                                        port ? port->name : "", port ? port->port : 0,
+                                        net::protocol_name(port ? protocol_ : net::Protocol::kAny),
+                                        static_cast<int>(scope), v4 ? 4 : 6));
   }
 
   void add_port(size_t index, bool v4) {
@@ -99,9 +112,7 @@ class ServiceRows {
   void add(const FrontendKey& key, FrontendKind kind, bool local) {
     FrontendRow row;
     row.kind = kind;
-    row.service_id = net::stable_hash(
-        fmt::format("{}/{}/{}:{}/{}/{}/{}", service_.metadata.namespace_, service_.metadata.name, port_->name,
-                    port_->port, net::protocol_name(protocol_), static_cast<int>(key.scope), v4_ ? 4 : 6));
+    row.service_id = service_id(port_, key.scope, v4_);
     row.owner = owner_;
     if (kind == FrontendKind::kClusterIp && is_node_dns()) {
       row.kind = FrontendKind::kDns;

@@ -33,7 +33,9 @@ struct Backend {
   bool operator==(const Backend&) const = default;
 };
 
-enum class FrontendKind : uint8_t { kClusterIp, kNodePort, kExternalIp, kLoadBalancer, kHostPort, kDns };
+// kAddress: the row of a ClusterIP itself, port 0 and protocol kAny; what is asked of it beside its ports is refused
+// (SVC-D4).
+enum class FrontendKind : uint8_t { kClusterIp, kNodePort, kExternalIp, kLoadBalancer, kHostPort, kDns, kAddress };
 
 // No usable endpoint gives a row without backends (the data plane rejects, or drops when `drop_when_empty`), never a
 // missing row: the packet would leave the node (SVC-D3).

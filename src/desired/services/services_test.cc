@@ -152,6 +152,21 @@ TEST_F(Services, AffinityAndStableIds) {
   EXPECT_EQ(row("10.96.1.1")->service_id, id);
 }
 
+TEST_F(Services, AnAddressHasARowForWhatIsNoPort) {  // SVC-D4
+  service->spec.type = "LoadBalancer";
+  service->spec.externalIPs = {"198.51.100.7"};
+  service->status.loadBalancer.ingress = {{"198.51.100.1", {}, {}}};
+  table = compile_services(cluster.snapshot, cluster.view(0));
+  std::vector<std::string> addresses;
+  for (const auto& [key, one] : table)
+    if (one.kind == FrontendKind::kAddress) {
+      EXPECT_EQ(key, (FrontendKey{key.address, 0, net::Protocol::kAny, FrontendScope::kInternal}));
+      EXPECT_TRUE(one.backends.empty());
+      addresses.push_back(key.address.str());
+    }
+  EXPECT_EQ(addresses, List{"10.96.1.1"});  // as kube-proxy: other addresses may have owners beside the Service
+}
+
 TEST_F(Services, ClusterDnsLeadsToTheNodeItself) {  // ADR 6
   auto& dns = cluster.add_service("kube-system", "kube-dns", {"10.96.0.10", "2001:db8:96::a"},
                                   {{"dns-tcp", "TCP", {}, 53}, {"metrics", "TCP", {}, 9153}});
