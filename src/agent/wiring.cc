@@ -90,6 +90,7 @@ class Node {
         std::move(hooks)));
     cni_->register_verb("status",
                         [this](const boost::json::object&) -> Result<boost::json::value> { return status(); });
+    cni_->register_verb("seen", [this](const boost::json::object&) -> Result<boost::json::value> { return seen(); });
     for (auto& [id, pod] : cni_->pods()) {
       TRY_VOID(programs_->attach(pod.ifindex, kernel::Attachment::kPod));
       view_.pods[id] = pod;
@@ -273,6 +274,15 @@ class Node {
                             .watch = watcher_.stats(),
                             .dns = dns_ ? dns_->stats() : dns::DnsStats{},
                             .counters = counters ? std::move(*counters) : std::vector<uint64_t>{}});
+  }
+
+  // Which objects this node has seen, and whether all that follows from them is in the kernel: for those who have
+  // changed something and wait until it counts.
+  boost::json::object seen() const {
+    return {{"digest", snapshot_ ? fmt::format("{:016x}", k8s::digest(*snapshot_)) : ""},
+            {"realized", snapshot_ && !recompute_posted_ && realizer_->status().revision == snapshot_->revision &&
+                             realizer_->status().failures.empty() && routes_done_},
+            {"pods", view_.pods.size()}};
   }
 
   asio::io_context& io_;

@@ -94,7 +94,9 @@ Result<void> PretendKubelet::start(const Document& pod) {
   const auto ips = addresses(pod);
   if (ips.empty()) return {};
   const std::string phase_now = phase(name);
-  const bool is_ready = phase_now == "Running" && ready(name);
+  // A gate that nobody opens keeps the pod out of Services; nobody opens one here.
+  const auto* gates = array_at(*pod, {"spec", "readinessGates"});
+  const bool is_ready = phase_now == "Running" && ready(name) && (!gates || gates->empty());
   json::object status;
   if (const auto* old = object_at(*pod, {"status"})) status = *old;
   status["phase"] = phase_now;

@@ -1,6 +1,27 @@
 #include "k8s/snapshot.h"
 
+#include "net/ip.h"
+
 namespace carrick::k8s {
+
+namespace {
+template <class T>
+void add(std::string& text, std::string_view kind, const ObjectMap<T>& objects) {
+  for (const auto& [key, object] : objects)
+    text.append(kind).append("/").append(key.str()).append("=").append(object->metadata.resourceVersion).append("\n");
+}
+}  // namespace
+
+uint64_t digest(const Snapshot& snapshot) {
+  std::string text;
+  add(text, "namespace", snapshot.namespaces);
+  add(text, "node", snapshot.nodes);
+  add(text, "pod", snapshot.pods);
+  add(text, "service", snapshot.services);
+  add(text, "slice", snapshot.endpointslices);
+  add(text, "policy", snapshot.networkpolicies);
+  return net::stable_hash(text);
+}
 
 bool ChangeSet::empty() const {
   return !everything && namespaces.empty() && nodes.empty() && pods.empty() && services.empty() &&

@@ -25,6 +25,10 @@ struct Snapshot {
   bool synced = false;  // every needed watch has delivered its first list: only then may anything be pruned
 };
 
+// A number that two snapshots share when they hold the same versions of the same objects: whether somebody else has
+// seen what one has seen oneself.
+uint64_t digest(const Snapshot& snapshot);
+
 // What differs between two snapshots. A consumer that missed one treats it as `everything`.
 struct ChangeSet {
   bool everything = false;

@@ -31,7 +31,7 @@ std::vector<std::string> remains_of(const std::string& lab, const Belongings& be
 // What the machine itself shows: links, mounts.
 std::string machine_state();
 
-class LabTest : public testing::Test {
+class LabTest : public ::testing::Test {
  protected:
   void SetUp() override;
   void TearDown() override;

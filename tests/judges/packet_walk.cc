@@ -9,8 +9,6 @@ namespace {
 
 constexpr int kMaxHops = 8;
 
-net::Prefix prefix(const char* text) { return net::Prefix::parse(text).value(); }
-
 std::string line(std::string_view where, const std::string& frame) {
   auto view = net::parse_frame(frame);
   return fmt::format("  {:<24} {}\n", where, view ? view->str() : view.error().message);
@@ -25,10 +23,6 @@ bool is_refusal(const net::FrameView& came, const net::FrameView& out) {
 }
 
 }  // namespace
-
-bool is_outside(const net::IpAddress& address) {
-  return prefix("203.0.113.0/24").contains(address) || prefix("2001:db8:203::/64").contains(address);
-}
 
 class PacketWalk::Hops {
  public:

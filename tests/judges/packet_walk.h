@@ -5,6 +5,7 @@
 
 #include "explain/explain.h"
 #include "tests/judges/node_plane.h"
+#include "tests/support/scenario_world.h"
 
 // The way of one packet over several nodes: programs where there are programs, and what a node's stack and the routers
 // between nodes would do where there are none.
@@ -54,8 +55,5 @@ class PacketWalk {
   std::map<net::IpAddress, std::pair<std::string, uint32_t>> pods_;
   std::map<net::IpAddress, std::string> nodes_;
 };
-
-// "203.0.113.0/24" and its IPv6 twin: the world outside of every scenario.
-bool is_outside(const net::IpAddress& address);
 
 }  // namespace carrick::testing

@@ -187,6 +187,11 @@ Result<Asked> understand(const explain::World& world, const Scenario& scenario, 
   return Understander(world, scenario, step, expectation).run();
 }
 
+bool is_outside(const net::IpAddress& address) {
+  return net::Prefix::parse("203.0.113.0/24").value().contains(address) ||
+         net::Prefix::parse("2001:db8:203::/64").value().contains(address);
+}
+
 std::string who_has(const explain::World& world, const net::IpAddress& address, const desired::Listener& port) {
   for (const auto& [key, pod] : world.snapshot->pods) {
     if (desired::is_finished(*pod)) continue;

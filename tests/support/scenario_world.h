@@ -48,6 +48,9 @@ class ScenarioWorld {
 Result<Asked> understand(const explain::World& world, const Scenario& scenario, const Step& step,
                          const Expectation& expectation);
 
+// 203.0.113.0/24 and its IPv6 twin: the world outside of every scenario.
+bool is_outside(const net::IpAddress& address);
+
 // "ns/name" of the pod behind an address (of a node: of the host network pod that listens there), else the address.
 std::string who_has(const explain::World& world, const net::IpAddress& address, const desired::Listener& port);
 

@@ -27,6 +27,15 @@ struct Flight {
   Clock::time_point started;
 };
 
+// "8080 10.1.1.2:40000\n" or "8080 [2001:db8::1]:40000\n": the address.
+net::IpAddress client_in(std::string_view text) {
+  size_t begin = text.find(' ') + 1, end = text.rfind(':');
+  if (begin == 0 || end == std::string_view::npos || end < begin) return {};
+  text = text.substr(begin, end - begin);
+  if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
+  return net::IpAddress::parse(text).value_or(net::IpAddress());
+}
+
 // What an errno of a failed connection means for whoever tried it.
 Verdict verdict_of(int error) {
   switch (error) {
@@ -99,6 +108,7 @@ class Engine {
     sockaddr_in6 to6{.sin6_family = AF_INET6, .sin6_port = htons(task.port)};
     if (v4) to4.sin_addr.s_addr = htonl(task.address.v4_host_order());
     std::memcpy(&to6.sin6_addr, task.address.bytes().data(), 16);
+    if (!task.from.is_unspecified()) TRY_VOID(bind_to(flight.fd, task.from));
     int connected = v4 ? ::connect(flight.fd.get(), reinterpret_cast<sockaddr*>(&to4), sizeof to4)
                        : ::connect(flight.fd.get(), reinterpret_cast<sockaddr*>(&to6), sizeof to6);
     if (connected != 0 && errno != EINPROGRESS) {
@@ -109,6 +119,17 @@ class Engine {
     epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u64 = tag(slot)}};
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, flight.fd.get(), &event) != 0) return fail_errno(errno, "epoll_ctl");
     deadlines_.emplace_back(flight.started + limits_.timeout, tag(slot));
+    return {};
+  }
+
+  static Result<void> bind_to(const Fd& fd, const net::IpAddress& own) {
+    sockaddr_in own4{.sin_family = AF_INET};
+    sockaddr_in6 own6{.sin6_family = AF_INET6};
+    if (own.is_v4()) own4.sin_addr.s_addr = htonl(own.v4_host_order());
+    std::memcpy(&own6.sin6_addr, own.bytes().data(), 16);
+    int bound = own.is_v4() ? ::bind(fd.get(), reinterpret_cast<sockaddr*>(&own4), sizeof own4)
+                            : ::bind(fd.get(), reinterpret_cast<sockaddr*>(&own6), sizeof own6);
+    if (bound != 0) return fail_errno(errno, "bind to " + own.str());
     return {};
   }
 
@@ -136,13 +157,17 @@ class Engine {
     // "namespace/pod port client": a pod that says something else was reached all the same.
     std::string_view text(answer, static_cast<size_t>(n));
     size_t space = text.find(' ');
-    finish(slot, Verdict::kAllow, 0, space == std::string_view::npos ? 0 : net::stable_hash(text.substr(0, space)));
+    if (space == std::string_view::npos) return finish(slot, Verdict::kAllow, 0);
+    uint64_t who = net::stable_hash(text.substr(0, space));
+    uint32_t task = flight->task;
+    finish(slot, Verdict::kAllow, 0, who);
+    outcomes_[task].seen_as = client_in(text.substr(space + 1));
   }
 
   void finish(uint32_t slot, Verdict verdict, int error, uint64_t answered_by = 0) {
     Flight& flight = flights_[slot];
     auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - flight.started).count();
-    outcomes_[flight.task] = {verdict, static_cast<int16_t>(error), static_cast<uint32_t>(took), answered_by};
+    outcomes_[flight.task] = {verdict, static_cast<int16_t>(error), static_cast<uint32_t>(took), answered_by, {}};
     flight.fd.reset();
     ++flight.generation;
     free_.push_back(slot);

@@ -21,6 +21,7 @@ struct ProbeTask {
   net::IpAddress address;
   uint16_t port = 0;
   net::Protocol protocol = net::Protocol::kTcp;
+  net::IpAddress from = {};  // unspecified: as the kernel chooses
 };
 
 // Plain data: workers write it into memory shared with their parent.
@@ -29,6 +30,7 @@ struct ProbeOutcome {
   int16_t error = 0;         // errno behind a deny or refuse, 0 = silence
   uint32_t latency_us = 0;   // until the answer
   uint64_t answered_by = 0;  // stable_hash of "namespace/pod"; 0 = nobody said who
+  net::IpAddress seen_as;    // the client's address as who answered saw it; unspecified = not said
 };
 
 struct ProbeLimits {

@@ -1,0 +1,220 @@
+#include "tests/cluster/judge_lab.h"
+
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+
+#include "desired/object_facts.h"
+#include "kernel/netns.h"
+#include "tests/cluster/lab_fixture.h"
+#include "watch/watch.h"
+
+namespace carrick::cluster_tests {
+namespace {
+
+namespace json = boost::json;
+
+constexpr auto kSettleLimit = std::chrono::seconds(20);
+constexpr uint32_t kOutsideUplink = 2, kFirstFabricLink = 10;  // as src/lab/fabric makes them
+const std::set<lab::Listener> kOutsideWeb = {
+    {80, net::Protocol::kTcp}, {443, net::Protocol::kTcp}, {8080, net::Protocol::kTcp}, {7, net::Protocol::kUdp}};
+
+using Counts = std::map<std::string, int>;
+
+bool is_ready(const k8s::Pod& pod) {
+  for (const auto& condition : pod.status.conditions)
+    if (condition.type == "Ready") return condition.status == "True";
+  return false;
+}
+
+// What must be equal in a plan and in a lab. Names that controllers choose differ, so workload pods are counted.
+Counts facts_of(const k8s::Snapshot& snapshot) {
+  Counts out;
+  for (const auto& [key, object] : snapshot.namespaces) ++out["namespace " + key.name];
+  for (const auto& [key, pod] : snapshot.pods)
+    ++out[fmt::format("pod {} ready={} going={} addresses={}",
+                      pod->metadata.ownerReferences.empty() ? key.str() : key.namespace_ + "/*", is_ready(*pod),
+                      pod->metadata.deletionTimestamp.has_value(), pod->status.podIPs.size())];
+  for (const auto& [key, service] : snapshot.services) ++out["service " + key.str()];
+  for (const auto& [key, policy] : snapshot.networkpolicies) ++out["policy " + key.str()];
+  for (const auto& [key, slice] : snapshot.endpointslices) {
+    auto service = slice->metadata.labels.find(k8s::kServiceNameLabel);
+    if (service == slice->metadata.labels.end()) continue;
+    for (const auto& endpoint : slice->endpoints) {
+      const auto& c = endpoint.conditions;
+      for (const auto& port : slice->ports)
+        ++out[fmt::format("endpoint of {}/{} {} port={} ready={} serving={} terminating={}", key.namespace_,
+                          service->second, slice->addressType, port.port.value_or(0), c.ready.value_or(true),
+                          c.serving.value_or(true), c.terminating.value_or(false))];
+    }
+  }
+  return out;
+}
+
+std::string difference(const Counts& plan, const Counts& lab) {
+  for (const auto& [fact, count] : plan)
+    if (auto found = lab.find(fact); found == lab.end() || found->second != count)
+      return fmt::format("not yet: {} ({} of {})", fact, found == lab.end() ? 0 : found->second, count);
+  for (const auto& [fact, count] : lab)
+    if (!plan.contains(fact)) return "still: " + fact;
+  return "";
+}
+
+std::string path_of(const k8s::ManifestObject& object) {
+  return k8s::collection_path(*object.type, object.key.namespace_) + "/" + object.key.name;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<JudgeLab>> JudgeLab::start(const std::string& name, int nodes, const std::string& routing) {
+  Ended up = carrick(fmt::format("lab up --name {} --nodes {} --routing {} --timeout 60", name, nodes, routing));
+  if (up.code != 0) {
+    carrick("lab down --name " + name);
+    return fail(ErrorKind::kInternal, "lab up ended with {}: {}{}", up.code, up.out, up.err);
+  }
+  auto running = TRY(lab::find_running_lab(name));
+  auto credentials = TRY(lab::connect(running));
+  return std::unique_ptr<JudgeLab>(new JudgeLab(name, std::move(running), std::move(credentials)));
+}
+
+JudgeLab::~JudgeLab() { carrick("lab down --name " + name_); }
+
+Result<void> JudgeLab::apply(const std::vector<k8s::ManifestObject>& objects) {
+  lab::Manifests manifests{.objects = objects, .ignored_kinds = {}, .missing_namespaces = {}};
+  auto snapshot = TRY(watch::fetch_snapshot(credentials_));
+  std::set<std::string> there;
+  for (const auto& [key, object] : snapshot.namespaces) there.insert(key.name);
+  for (const auto& object : objects)
+    if (object.kind == "Namespace") there.insert(object.key.name);
+  for (const auto& object : objects) {
+    if (!object.type) continue;
+    if (object.type->namespaced && there.insert(object.key.namespace_).second) {
+      manifests.missing_namespaces.push_back(object.key.namespace_);
+      made_namespaces_.push_back(object.key.namespace_);
+    }
+    if (object.kind == "Node") {
+      auto node = TRY(watch::request_once(credentials_, {.target = path_of(object), .body = {}}));
+      const auto metadata = json::parse(node.body).at("metadata").as_object();
+      nodes_before_.try_emplace(path_of(object), json::serialize(metadata.at("labels")));
+      continue;
+    }
+    if (std::ranges::none_of(made_, [&](const auto& o) { return o.kind == object.kind && o.key == object.key; }))
+      made_.push_back(object);
+  }
+  return lab::apply_manifests(credentials_, manifests);
+}
+
+Result<void> JudgeLab::remove(const k8s::ManifestObject& object) {
+  auto deleted = watch::request_once(credentials_,
+                                     {.method = "DELETE",
+                                      .target = path_of(object),
+                                      .body = R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0})"});
+  if (!deleted && deleted.error().kind != ErrorKind::kNotFound) return std::unexpected(deleted.error());
+  std::erase_if(made_, [&](const auto& o) { return o.kind == object.kind && o.key == object.key; });
+  return {};
+}
+
+Result<void> JudgeLab::clean() {
+  // Namespaces last: what is in them goes by itself, but more slowly.
+  for (bool namespaces : {false, true}) {
+    auto all = made_;
+    for (size_t i = all.size(); i-- > 0;)
+      if (all[i].type && (all[i].kind == "Namespace") == namespaces) TRY_VOID(remove(all[i]));
+  }
+  made_.clear();
+  for (const auto& name : std::exchange(made_namespaces_, {})) {
+    auto deleted =
+        watch::request_once(credentials_, {.method = "DELETE", .target = "/api/v1/namespaces/" + name, .body = {}});
+    if (!deleted && deleted.error().kind != ErrorKind::kNotFound) return std::unexpected(deleted.error());
+  }
+  for (const auto& [path, labels] : std::exchange(nodes_before_, {})) {
+    json::array patch{json::object{{"op", "replace"}, {"path", "/metadata/labels"}, {"value", json::parse(labels)}}};
+    TRY(watch::request_once(credentials_, {.method = "PATCH",
+                                           .target = path,
+                                           .body = json::serialize(patch),
+                                           .content_type = "application/json-patch+json"}));
+  }
+  if (!routes_.empty()) {
+    auto netns = TRY(kernel::open_netns(fmt::format("/proc/{}/ns/net", running_.record.pid)));
+    auto fabric = TRY(kernel::open_netlink(netns.get()));
+    for (const auto& route : std::exchange(routes_, {})) TRY_VOID(fabric->apply({kernel::RemoveRoute{route}}));
+  }
+  return {};
+}
+
+std::string JudgeLab::what_is_missing(const explain::World& plan) const {
+  auto snapshot = watch::fetch_snapshot(credentials_);
+  if (!snapshot) return snapshot.error().message;
+  if (auto text = difference(facts_of(*plan.snapshot), facts_of(*snapshot)); !text.empty()) return text;
+  const std::string digest = fmt::format("{:016x}", k8s::digest(*snapshot));
+  std::map<std::string, int64_t> pods;
+  for (const auto& [key, pod] : snapshot->pods) pods[pod->spec.nodeName] += !pod->spec.hostNetwork;
+  for (const auto& door : lab::agent_doors(running_)) {
+    auto answer = lab::ask_agent(door, "seen", 1000);
+    if (!answer) return answer.error().message;
+    if (answer->at("digest").as_string() != digest)
+      return fmt::format("the agent of {} has not seen the newest objects", door.node);
+    if (answer->at("pods").to_number<int64_t>() != pods[door.node])
+      return fmt::format("the agent of {} has {} pods, not {}", door.node, answer->at("pods").to_number<int64_t>(),
+                         pods[door.node]);
+    if (!answer->at("realized").as_bool()) return fmt::format("the agent of {} has not realized all rows", door.node);
+  }
+  return "";
+}
+
+Result<void> JudgeLab::settle(const explain::World& plan) {
+  auto limit = std::chrono::steady_clock::now() + kSettleLimit;
+  for (;;) {
+    std::string missing = what_is_missing(plan);
+    if (missing.empty()) return {};
+    if (std::chrono::steady_clock::now() > limit)
+      return fail(ErrorKind::kTransient, "the lab does not become what the plan says within {} s: {}",
+                  kSettleLimit.count(), missing);
+    ::usleep(3000);  // between two questions
+  }
+}
+
+Result<void> JudgeLab::have_outside(const std::vector<net::SocketAddress>& places, net::Protocol protocol) {
+  auto netns = TRY(kernel::open_netns(running_.paths.outside_netns()));
+  auto outside = TRY(kernel::open_netlink(netns.get()));
+  bool more = false;
+  for (const auto& place : places) {
+    if (outside_.insert(place.address).second)
+      TRY_VOID(outside->apply({kernel::AddAddress{{kOutsideUplink, place.address, place.address.is_v4() ? 32 : 128}}}));
+    lab::Listener listener{place.port, protocol};
+    if (place.port && !kOutsideWeb.contains(listener)) more = outside_listeners_.insert(listener).second || more;
+  }
+  if (!more) return {};
+  auto responder = TRY(lab::ResponderClient::connect(running_.paths.responder_socket()));
+  lab::LabPaths inside{running_.paths.name, ""};
+  auto errors =
+      TRY(responder.set({"judge", "outside", "judge", "outside", inside.outside_netns(), outside_listeners_}));
+  if (!errors.empty()) return fail(ErrorKind::kInternal, "outside: {}", errors.front());
+  return {};
+}
+
+Result<void> JudgeLab::route(const net::IpAddress& address, const std::string& node) {
+  for (const auto& plan : lab::plan_nodes(running_.record.config)) {
+    if (plan.name != node) continue;
+    auto netns = TRY(kernel::open_netns(fmt::format("/proc/{}/ns/net", running_.record.pid)));
+    auto fabric = TRY(kernel::open_netlink(netns.get()));
+    kernel::Route route{.destination = net::Prefix::host(address),
+                        .ifindex = kFirstFabricLink + static_cast<uint32_t>(plan.index),
+                        .onlink = true};
+    for (const auto& own : plan.addresses)
+      if (own.is_v4() == address.is_v4()) route.via = own;
+    routes_.push_back(route);
+    return fabric->apply({kernel::AddRoute{route}});
+  }
+  return fail(ErrorKind::kInvalid, "there is no node {}", node);
+}
+
+Result<explain::World> JudgeLab::world() const {
+  auto snapshot = std::make_shared<const k8s::Snapshot>(TRY(watch::fetch_snapshot(credentials_)));
+  return explain::make_world(
+      std::move(snapshot),
+      {.routing = running_.record.config.vxlan ? desired::Routing::kVxlan : desired::Routing::kNative});
+}
+
+}  // namespace carrick::cluster_tests

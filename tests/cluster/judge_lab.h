@@ -1,0 +1,52 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "kernel/netlink.h"
+#include "lab/lab.h"
+#include "lab/prober/engine.h"
+#include "tests/support/scenario_world.h"
+
+// One lab for all scenarios of a shape: their objects come, are judged by real connections, and go.
+namespace carrick::cluster_tests {
+
+class JudgeLab {
+ public:
+  // Brings it up; kInternal with what `lab up` said.
+  static Result<std::unique_ptr<JudgeLab>> start(const std::string& name, int nodes, const std::string& routing);
+  ~JudgeLab();  // takes it down
+
+  Result<void> apply(const std::vector<k8s::ManifestObject>& objects);
+  Result<void> remove(const k8s::ManifestObject& object);
+  // Everything that apply() made and remove() did not; nodes get back what they were.
+  Result<void> clean();
+  // Until the lab has made of the objects what the plan says, and every node has that in its kernel.
+  Result<void> settle(const explain::World& plan);
+  // Addresses of the world outside that are not there yet, and where they are to listen.
+  Result<void> have_outside(const std::vector<net::SocketAddress>& places, net::Protocol protocol);
+  // Sends an address to a node, as the routers of the world outside would.
+  Result<void> route(const net::IpAddress& address, const std::string& node);
+  // The lab as it is now; after settle().
+  Result<explain::World> world() const;
+
+  const lab::RunningLab& running() const { return running_; }
+
+ private:
+  JudgeLab(std::string name, lab::RunningLab running, watch::Credentials credentials)
+      : name_(std::move(name)), running_(std::move(running)), credentials_(std::move(credentials)) {}
+  std::string what_is_missing(const explain::World& plan) const;
+
+  std::string name_;
+  lab::RunningLab running_;
+  watch::Credentials credentials_;
+  std::vector<k8s::ManifestObject> made_;
+  std::vector<std::string> made_namespaces_;
+  std::map<std::string, std::string> nodes_before_;  // JSON of their labels
+  std::set<net::IpAddress> outside_;
+  std::set<lab::Listener> outside_listeners_;
+  std::vector<kernel::Route> routes_;
+};
+
+}  // namespace carrick::cluster_tests
