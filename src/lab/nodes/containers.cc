@@ -64,7 +64,7 @@ struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
   std::function<void()> changed;
   std::string cgroup;
   std::vector<Process> processes;
-  bool closed = false;
+  bool closed = false, terminating = false;
 
   void start(size_t slot);
   void ended(size_t slot);
@@ -142,6 +142,10 @@ void Containers::Impl::ended(size_t slot) {
   process.message = fmt::format("ended with exit code {}", *process.exit_code);
   bool at_once = std::chrono::steady_clock::now() - process.started < kAtOnce;
   const std::string& policy = pod->spec.restartPolicy;
+  if (terminating) {
+    process.finished = true;
+    return changed();
+  }
   if ((*process.exit_code == 126 || *process.exit_code == 127) && at_once) {
     process.falls_back = process.finished = true;
   } else if (policy == "Never" || (policy == "OnFailure" && *process.exit_code == 0)) {
@@ -157,11 +161,21 @@ void Containers::Impl::again(size_t slot) {
   process.timer = std::make_unique<asio::steady_timer>(io, process.pause);
   process.pause = std::min<std::chrono::steady_clock::duration>(process.pause * 2, kLongestPause);
   process.timer->async_wait([self = shared_from_this(), slot](boost::system::error_code error) {
-    if (error || self->closed) return;
+    if (error || self->closed || self->terminating) return;
     ++self->processes[slot].restarts;
     self->start(slot);
     self->changed();
   });
+}
+
+void Containers::terminate() {
+  impl_->terminating = true;
+  for (auto& process : impl_->processes)
+    if (process.pid > 0) ::kill(process.pid, SIGTERM);
+}
+
+bool Containers::any_running() const {
+  return std::ranges::any_of(impl_->processes, [](const auto& process) { return process.pid > 0; });
 }
 
 bool Containers::falls_back_to_responder(size_t index) const {

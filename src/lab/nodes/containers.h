@@ -24,6 +24,9 @@ class Containers {
              std::shared_ptr<const k8s::Pod> pod, std::function<void()> changed);
   ~Containers();
   void start();
+  // SIGTERM to each process; none is started again.
+  void terminate();
+  bool any_running() const;
   // Its process ended at once saying that the program is not there (exit codes 126, 127): the image's, not this
   // machine's.
   bool falls_back_to_responder(size_t index) const;

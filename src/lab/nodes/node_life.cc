@@ -161,8 +161,16 @@ void NodeLife::reconcile(const Key& key) {
       return;  // looked at again when ADD has answered
     case Stage::kStopping:
       return;
+    case Stage::kDraining:
+      if (!same || pod->metadata.deletionGracePeriodSeconds.value_or(0) == 0) stop_pod(key);
+      return;
     case Stage::kRunning:
       break;
+  }
+  if (same && !ended && managed.sandbox.plumbed && pod->metadata.deletionTimestamp &&
+      pod->metadata.deletionGracePeriodSeconds.value_or(0) > 0) {
+    managed.object = pod;
+    return drain_pod(key);
   }
   if (leaves || !same || !managed.sandbox.plumbed) return stop_pod(key);
   bool adopted = !managed.object;

@@ -31,7 +31,7 @@ class NodeLife {
 
  private:
   using Key = k8s::NamespacedName;
-  enum class Stage { kQueued, kStarting, kRunning, kStopping };
+  enum class Stage { kQueued, kStarting, kRunning, kDraining, kStopping };
   struct Readiness {  // of one container
     std::unique_ptr<boost::asio::steady_timer> timer;
     int successes = 0, failures = 0;
@@ -50,6 +50,8 @@ class NodeLife {
     bool publishing = false;
     int failures = 0;
     std::unique_ptr<boost::asio::steady_timer> retry;
+    std::unique_ptr<boost::asio::steady_timer> drain;
+    std::chrono::steady_clock::time_point drain_began, drain_end;
   };
   struct Node {
     NodePlan plan;
@@ -79,6 +81,8 @@ class NodeLife {
   void containers_changed(const Key& key, const std::string& uid);
   void publish(const Key& key);
   // and down
+  void drain_pod(const Key& key);
+  void go_on_draining(const Key& key, const std::string& uid);
   void stop_pod(const Key& key);
   void release_sandbox(const Key& key, const std::string& uid);
   void forget_pod(const Key& key);

@@ -11,12 +11,45 @@ namespace {
 
 constexpr auto kRetry = std::chrono::milliseconds(500);
 constexpr auto kLongestRetry = std::chrono::seconds(30);
+// A responder plays a server that ends in order: it goes on answering until no client has come for kQuiet, for they
+// need a moment to hear that the endpoint goes.
+constexpr auto kQuiet = std::chrono::milliseconds(200);
+constexpr auto kDrainPeriod = std::chrono::milliseconds(50);
 
 }  // namespace
+
+// SIGTERM to its processes; then at most the grace period.
+void NodeLife::drain_pod(const Key& key) {
+  Managed& managed = *pods_.at(key);
+  managed.stage = Stage::kDraining;
+  managed.drain_began = std::chrono::steady_clock::now();
+  managed.drain_end = managed.drain_began + std::chrono::seconds(*managed.object->metadata.deletionGracePeriodSeconds);
+  if (managed.containers) managed.containers->terminate();
+  go_on_draining(key, managed.sandbox.uid);
+}
+
+void NodeLife::go_on_draining(const Key& key, const std::string& uid) {
+  Managed* managed = find(key, uid);
+  if (!managed || managed->stage != Stage::kDraining) return;
+  auto now = std::chrono::steady_clock::now();
+  bool busy = managed->containers && managed->containers->any_running();
+  if (!busy && !managed->listeners.empty() && responder_) {
+    auto idle = responder_->idle(uid);
+    if (!idle) responder_.reset();
+    busy = idle && std::min<std::chrono::steady_clock::duration>(*idle, now - managed->drain_began) < kQuiet;
+  }
+  if (!busy || now >= managed->drain_end) return stop_pod(key);
+  managed->drain = std::make_unique<boost::asio::steady_timer>(
+      io_, std::min<std::chrono::steady_clock::duration>(kDrainPeriod, managed->drain_end - now));
+  managed->drain->async_wait([this, key, uid](boost::system::error_code error) {
+    if (!error) go_on_draining(key, uid);
+  });
+}
 
 void NodeLife::stop_pod(const Key& key) {
   Managed& managed = *pods_.at(key);
   managed.stage = Stage::kStopping;
+  managed.drain.reset();
   managed.readiness.clear();
   managed.containers.reset();
   if (responder_)

@@ -199,6 +199,7 @@ void NodeLife::probe_container(const Key& key, const std::string& uid, size_t in
 
 void NodeLife::containers_changed(const Key& key, const std::string& uid) {
   Managed* managed = find(key, uid);
+  if (managed && managed->stage == Stage::kDraining) return go_on_draining(key, uid);
   if (!managed || managed->stage != Stage::kRunning || !managed->object) return;
   auto& states = managed->state.containers;
   for (size_t i = 0; i < states.size(); ++i)

@@ -40,4 +40,9 @@ Result<void> ResponderClient::remove(const std::string& key) {
   return {};
 }
 
+Result<std::chrono::milliseconds> ResponderClient::idle(const std::string& key) {
+  std::string answer = TRY(exchange(json::serialize(json::object{{"idle", key}})));
+  return std::chrono::milliseconds(json::parse(answer).at("idle_ms").to_number<int64_t>());
+}
+
 }  // namespace carrick::lab

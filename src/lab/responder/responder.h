@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <map>
 #include <set>
@@ -40,6 +41,8 @@ class ResponderClient {
   Result<std::vector<std::string>> set(const PodListeners& pod);
   // Closes its listening sockets and connections.
   Result<void> remove(const std::string& key);
+  // Time since a client last connected or spoke; very long for a pod that it does not hold.
+  Result<std::chrono::milliseconds> idle(const std::string& key);
   const Fd& socket() const { return socket_; }
 
  private:

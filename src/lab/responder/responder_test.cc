@@ -110,6 +110,20 @@ TEST_F(ResponderTest, SetMakesExactlyTheGivenPortsAndRemoveClosesAll) {
   EXPECT_LE(::recv(kept.get(), &byte, 1, 0), 0);
 }
 
+TEST_F(ResponderTest, IdleCountsFromTheLastClient) {
+  ASSERT_TRUE(client_->set(pod({{80, net::Protocol::kTcp}})));
+  int error = 0;
+  Fd one = connect_tcp(80, &error);
+  ASSERT_EQ(error, 0);
+  ASSERT_EQ(::send(one.get(), "CARRICK?\n", 9, 0), 9);
+  char answer[200];
+  ASSERT_GT(::recv(one.get(), answer, sizeof answer, 0), 0);
+  auto idle = client_->idle("uid-1");
+  ASSERT_TRUE(idle);
+  EXPECT_LT(*idle, std::chrono::seconds(5));
+  EXPECT_GT(client_->idle("nobody").value(), std::chrono::minutes(1)) << "there is nothing to wait for";
+}
+
 TEST_F(ResponderTest, APortThatIsTakenIsASentence) {
   ASSERT_TRUE(client_->set(pod({{80, net::Protocol::kTcp}})));
   PodListeners other = pod({{80, net::Protocol::kTcp}});

@@ -64,6 +64,7 @@ struct Pod {
   std::string netns;
   std::map<Listener, std::unique_ptr<Source>> sockets;
   std::set<Connection*> connections;
+  Clock::time_point last_use = Clock::now();  // by any client
 };
 
 class Responder {
@@ -182,7 +183,7 @@ void Responder::accept_connections(Source& listener) {
     connection->listener = listener.listener;
     connection->conversation =
         std::make_unique<Conversation>(listener.pod->who, listener.listener.port, socket_text(&peer));
-    connection->last_use = Clock::now();
+    connection->last_use = listener.pod->last_use = Clock::now();
     connection->age = by_age_.insert(by_age_.end(), connection);
     listener.pod->connections.insert(connection);
     if (!watch(*connection, EPOLLIN))
@@ -198,7 +199,7 @@ void Responder::read_connection(Connection& connection) {
   if (n <= 0) return close_connection(connection);
   if (connection.closing)
     return;  // said its last word: what still comes is read away, for close() must find nothing unread
-  connection.last_use = Clock::now();
+  connection.last_use = connection.pod->last_use = Clock::now();
   by_age_.splice(by_age_.end(), by_age_, connection.age);
   connection.closing = !connection.conversation->feed({buffer_.get(), static_cast<size_t>(n)}, connection.unsent);
   flush(connection);
@@ -303,6 +304,12 @@ json::object Responder::command(const json::value& request) {
   if (object.contains("remove")) {
     remove_pod(std::string(object.at("remove").as_string()));
     return {{"errors", json::array{}}};
+  }
+  if (auto* key = object.if_contains("idle")) {
+    auto pod = pods_.find(std::string(key->as_string()));
+    auto idle = pod == pods_.end() ? std::chrono::hours(1) : Clock::now() - pod->second->last_use;
+    return {{"errors", json::array{}},
+            {"idle_ms", std::chrono::duration_cast<std::chrono::milliseconds>(idle).count()}};
   }
   json::array keys;
   for (const auto& [key, pod] : pods_) keys.emplace_back(key);
