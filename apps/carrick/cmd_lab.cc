@@ -294,7 +294,7 @@ void add_up(CLI::App& lab) {
                    "manifest: file, folder (recursive) or - for standard input; may be repeated")
       ->take_all();
   command->add_option("--nodes", flags->config.nodes, "number of nodes")->capture_default_str();
-  command->add_option("--name", flags->config.name, "name of the lab")->capture_default_str();
+  command->add_option("--name,--lab", flags->config.name, "name of the lab")->capture_default_str();
   command->add_option("--ip-family", flags->family)
       ->check(CLI::IsMember({"dual", "ipv4", "ipv6"}))
       ->capture_default_str();
@@ -327,7 +327,7 @@ void add_lab(CLI::App& app) {
   auto all = std::make_shared<bool>(false);
 
   CLI::App* down_command = lab->add_subcommand("down", "End a lab and remove every trace of it");
-  down_command->add_option("--name", *name, "name of the lab")->capture_default_str();
+  down_command->add_option("--name,--lab", *name, "name of the lab")->capture_default_str();
   down_command->add_flag("--all", *all, "every lab of this machine");
   down_command->callback([name, all] {
     if (auto done = down(*name, *all); !done) report("lab down", done.error());
@@ -336,7 +336,7 @@ void add_lab(CLI::App& app) {
   list_command->add_option("-o,--output", *output)->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   list_command->callback([output] { list(*output); });
   CLI::App* kubeconfig_command = lab->add_subcommand("kubeconfig", "Print the kubeconfig of a lab");
-  kubeconfig_command->add_option("--name", *name, "name of the lab")->capture_default_str();
+  kubeconfig_command->add_option("--name,--lab", *name, "name of the lab")->capture_default_str();
   kubeconfig_command->callback([name] {
     if (auto done = print_kubeconfig(*name); !done) report("lab kubeconfig", done.error());
   });
@@ -344,7 +344,7 @@ void add_lab(CLI::App& app) {
       "exec", "Run a command of this machine in a pod: carrick lab exec NAMESPACE/POD -- COMMAND...");
   auto pod = std::make_shared<std::string>();
   auto words = std::make_shared<std::vector<std::string>>();
-  exec_command->add_option("--name", *name, "name of the lab")->capture_default_str();
+  exec_command->add_option("--name,--lab", *name, "name of the lab")->capture_default_str();
   exec_command->add_option("pod", *pod, "NAMESPACE/POD")->required();
   exec_command->add_option("command", *words, "after --")->required();
   exec_command->callback([name, pod, words] {
