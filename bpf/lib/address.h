@@ -31,6 +31,12 @@ static __always_inline int is_v4(const struct wire_address *a) {
   return !(a->words[0] | a->words[1]) && a->words[2] == __builtin_bswap32(0xffff);
 }
 
+/* The addresses that have frontends of scope SCOPE_LOOPBACK: 127.0.0.1 and ::1. */
+static __always_inline int is_loopback(const struct wire_address *a) {
+  return is_v4(a) ? a->words[3] == __builtin_bswap32(0x7f000001)
+                  : !(a->words[0] | a->words[1] | a->words[2]) && a->words[3] == __builtin_bswap32(1);
+}
+
 static __always_inline int is_multicast(const struct wire_address *a, int family) {
   return family == 6 ? a->bytes[0] == 0xff : a->bytes[12] >= 224;
 }

@@ -64,6 +64,7 @@ GLOBAL int judge_service(struct packet *p, const struct flow_value *old, struct 
   copy_address(&client.client, &p->key.tuple.src);
   struct backend_value backend = {};
   s->flow.service_id = frontend->service_id;
+  if (!source_allowed(frontend, &p->key.tuple.src)) return DROP_SOURCE_RANGE;
   int failed = choose_backend(frontend, &client, tuple_hash(&p->key.tuple), &backend);
   if (failed) return failed;
   copy_address(&s->flow.tuple.dst, &backend.address);

@@ -12,6 +12,16 @@ static __always_inline const struct frontend_value *find_frontend(const struct w
   return bpf_map_lookup_elem(&frontends, &key);
 }
 
+/* loadBalancerSourceRanges (SVC-D13): asked where a connection is new. */
+static __always_inline int source_allowed(const struct frontend_value *frontend, const struct wire_address *client) {
+  if (!frontend->sources) return 1;
+  struct source_lpm_key key = {.length = SOURCE_LIST_BITS + 128};
+  key.list[0] = frontend->sources;
+  key.list[1] = frontend->sources >> 32;
+  copy_address(&key.address, client);
+  return bpf_map_lookup_elem(&sources, &key) != 0;
+}
+
 static __always_inline int is_member(__u64 set, const struct wire_address *address, __be16 port_be) {
   struct member_key key = {.set = set, .port_be = port_be};
   copy_address(&key.address, address);

@@ -35,14 +35,32 @@ static __always_inline void write_destination(struct bpf_sock_addr *ctx, int fam
   ctx->user_port = port_be;
 }
 
+/* The frontend that a socket of this network namespace is led by; null: its packets are looked at, if anything is.
+ * `cookie`: of the namespace. */
+static __always_inline const struct frontend_value *socket_frontend(int family, __u32 protocol, __be16 port_be,
+                                                                    const struct wire_address *destination,
+                                                                    __u64 cookie) {
+  const struct node_config *c = node();
+  int of_node = c && cookie == c->netns_cookie;
+  int loopback = is_loopback(destination);
+  if (loopback && !of_node) return 0; /* a pod's own */
+  const struct frontend_value *frontend =
+      find_frontend(destination, port_be, protocol, loopback ? SCOPE_LOOPBACK : SCOPE_INTERNAL);
+  if (!frontend || !frontend->sources) return frontend;
+  /* A pod's packets tell its address. The node speaks for all its own ones: a load balancer's address may be among them
+   * (SVC-D13). */
+  const struct wire_address *client = of_node ? (is_v4(destination) ? &c->address4 : &c->address6) : 0;
+  return client && source_allowed(frontend, client) ? frontend : 0;
+}
+
 static __always_inline int to_backend(struct bpf_sock_addr *ctx, int family) {
   struct wire_address destination;
   read_destination(ctx, family, &destination);
   __be16 port_be = ctx->user_port;
-  const struct frontend_value *frontend = find_frontend(&destination, port_be, ctx->protocol, SCOPE_INTERNAL);
+  __u64 cookie = bpf_get_netns_cookie(ctx);
+  const struct frontend_value *frontend = socket_frontend(family, ctx->protocol, port_be, &destination, cookie);
   if (!frontend) return SOCKET_ALLOW;
   struct affinity_key client = {.service_id = frontend->service_id, .by_netns = 1};
-  __u64 cookie = bpf_get_netns_cookie(ctx);
   __builtin_memcpy(&client.client, &cookie, 8);
   struct backend_value backend = {};
   int failed = choose_backend(frontend, &client, bpf_get_prandom_u32(), &backend);

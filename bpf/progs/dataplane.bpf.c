@@ -27,6 +27,7 @@ static __always_inline int stack_to_service(struct __sk_buff *skb, struct packet
   const struct frontend_value *frontend =
       find_frontend(&p->key.tuple.dst, p->key.tuple.dport_be, p->key.protocol, SCOPE_INTERNAL);
   if (frontend) {
+    if (!source_allowed(frontend, &p->key.tuple.src)) return drop(skb, p, 0, DROP_SOURCE_RANGE);
     if (frontend->count) return drop(skb, p, 0, DROP_NOT_TRANSLATED);
     if (frontend->flags & FRONTEND_DROP_WHEN_EMPTY) return drop(skb, p, 0, DROP_NO_LOCAL_BACKEND);
     return refuse(skb, p, 0, DROP_NO_BACKEND);

@@ -16,5 +16,6 @@ struct node_config {
   struct wire_address address4, address6; /* of the node, for masquerading and hairpins */
   __u16 nat_first, nat_last;              /* host order, inclusive; outside ip_local_port_range */
   __u32 flags;                            /* NODE_* */
+  __u64 netns_cookie;                     /* of the node's own network namespace; 0: not known */
 };
-WIRE_ASSERT(sizeof(struct node_config) == 56);
+WIRE_ASSERT(sizeof(struct node_config) == 64);

@@ -31,7 +31,8 @@
 	X(DROP_NOT_TRANSLATED, "not_translated", "a process outside the agent's cgroup sent to a service address; only processes inside are translated") \
 	X(DROP_REWRITE, "rewrite", "the kernel refused to rewrite the packet") \
 	X(DROP_NO_SUCH_PORT, "no_such_port", "the address is a ClusterIP whose service has no such port; the client is refused at once") \
-	X(DROP_NO_SUCH_SERVICE, "no_such_service", "the address is in the range of ClusterIPs and no service has it")
+	X(DROP_NO_SUCH_SERVICE, "no_such_service", "the address is in the range of ClusterIPs and no service has it") \
+	X(DROP_SOURCE_RANGE, "source_range", "the client is in none of the service's loadBalancerSourceRanges")
 
 /* clang-format on */
 

@@ -3,7 +3,7 @@
 
 #include "wire/wire.h"
 
-enum frontend_scope { SCOPE_INTERNAL = 0, SCOPE_EXTERNAL = 1 }; /* desired::FrontendScope */
+enum frontend_scope { SCOPE_INTERNAL = 0, SCOPE_EXTERNAL = 1, SCOPE_LOOPBACK = 2 }; /* desired::FrontendScope */
 
 /* Hash frontends. With port and protocol 0: the address is a ClusterIP, so what has no row of its own is refused. */
 struct frontend_key {
@@ -25,12 +25,23 @@ enum frontend_flags {
 struct frontend_value {
   __u64 service_id;
   __u64 set;
-  __u32 count; /* 0: refuse, or drop with FRONTEND_DROP_WHEN_EMPTY */
+  __u64 sources; /* name of the list of clients in `sources`, by its content as well; 0: everybody */
+  __u32 count;   /* 0: refuse, or drop with FRONTEND_DROP_WHEN_EMPTY */
   __u32 affinity_seconds;
   __u32 flags; /* enum frontend_flags */
   __u32 pad0;
 };
-WIRE_ASSERT(sizeof(struct frontend_value) == 32);
+WIRE_ASSERT(sizeof(struct frontend_value) == 40);
+
+/* LPM sources: a list of clients and an address -> __u32 1. The list is never cut short, so no prefix of one family
+ * speaks for the other: a list is of one family. */
+struct source_lpm_key {
+  __u32 length; /* SOURCE_LIST_BITS + bits of the 16-byte form */
+  __u32 list[2];
+  struct wire_address address;
+};
+#define SOURCE_LIST_BITS 64
+WIRE_ASSERT(sizeof(struct source_lpm_key) == 28);
 
 /* Hash backends: slots 0 .. count-1. */
 struct backend_key {

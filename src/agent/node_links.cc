@@ -61,6 +61,7 @@ Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Creden
       .uplink_ifindex = uplink.ifindex, .uplink = uplink.name, .uplink_mtu = uplink.mtu, .pod_mtu = uplink.mtu};
   out.uplink_peer =
       !options.uplink_queue && uplink.kind == "veth" && uplink.peer_elsewhere && uplink.qdisc == "noqueue";
+  out.netns_cookie = kernel::own_netns_cookie().value_or(0);
   auto addresses = TRY(node->addresses());
   bool v4 = false, v6 = false;
   for (const auto& a : addresses)

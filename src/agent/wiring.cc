@@ -161,6 +161,7 @@ class Node {
     realize::NodeConfig config{.uplink_ifindex = links_.uplink_ifindex,
                                .overlay_ifindex = links_.overlay_ifindex,
                                .uplink_peer = links_.uplink_peer,
+                               .netns_cookie = links_.netns_cookie,
                                .addresses = view_.addresses};
     tables_ = &tables;
     auto applied = realizer_->apply(tables, config);

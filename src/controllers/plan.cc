@@ -170,6 +170,13 @@ Result<void> Planner::add(const k8s::ManifestObject& object) {
   } else {
     done = cluster_.create(*object.type, std::move(document));
   }
+  // The addresses of a load balancer are what somebody outside of the cluster wrote there: nobody in a plan would.
+  if (const auto* status = object.document.if_contains("status");
+      done && status && object.type == &k8s::resource<k8s::Service>()) {
+    json::object with_status = **done;
+    with_status["status"] = *status;
+    done = cluster_.update_status(*object.type, std::move(with_status));
+  }
   if (!done)
     return fail(ErrorKind::kInvalid, "{}:{}: {} \"{}\" is invalid: {}", object.file, object.line, object.kind,
                 object.key.name, done.error().message);

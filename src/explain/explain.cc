@@ -164,7 +164,10 @@ class Explainer {
                               {},
                               {}});
     add_first(found.addresses, true);
-    return true;
+    if (!out_.paths.empty() || out_.verdict != Verdict::kAllow) return true;
+    return finish_early(Verdict::kRefuse, "route",
+                        fmt::format("{} has no address of a family that {} has too", q_.to.name, q_.from.str()), {}),
+           false;
   }
 
   static std::vector<desired::Owner> owners_of(const Lookup& found) {
@@ -191,7 +194,19 @@ class Explainer {
     return true;
   }
 
+  // A pod's own loopback is the pod; on a node it has frontends of its own (SVC-D7, HP-2).
+  void add_loopback(const net::IpAddress& address) {
+    const bool in_pod = source_pod_ && !source_pod_->host_network;
+    const auto* row = in_pod ? nullptr : judge_.frontend(tables(), address, port_, desired::FrontendScope::kLoopback);
+    if (row) return add_service(*row, address, node_);
+    net::SocketAddress self{address, q_.port};
+    for (const auto& own : in_pod ? source_pod_->addresses : world_.views.at(node_).addresses)
+      if (own.is_v4() == address.is_v4()) self.address = own;
+    add_path(self, {}, false);
+  }
+
   void add_address(const net::IpAddress& address) {
+    if (address.is_loopback() && !outside_) return add_loopback(address);
     auto scope = outside_ ? desired::FrontendScope::kExternal : desired::FrontendScope::kInternal;
     const auto* row = judge_.frontend(tables(), address, port_, scope);
     // Another node's NodePort is translated there, as traffic from outside (SVC-D8).

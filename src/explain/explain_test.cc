@@ -110,6 +110,14 @@ TEST_F(Explain, NothingThereIsRefused) {
   EXPECT_EQ(ask("x/web", "10.1.0.200", 80).verdict, Verdict::kDeny);  // dropped: the node knows that nobody has it
 }
 
+TEST_F(Explain, LoopbackIsWhereTheClientIs) {  // SVC-D7
+  EXPECT_EQ(ask("192.0.2.10", "127.0.0.1", 30080).verdict, Verdict::kAllow);
+  EXPECT_EQ(ask("192.0.2.10", "127.0.0.1", 30080).paths.size(), 2u);
+  EXPECT_EQ(ask("192.0.2.10", "127.0.0.1", 30081).verdict, Verdict::kRefuse);
+  EXPECT_EQ(ask("x/web", "127.0.0.1", 30080).verdict, Verdict::kRefuse) << "the pod's own, where nobody listens";
+  EXPECT_EQ(ask("x/web", "127.0.0.1", 8080).paths.at(0).target.address.str(), "10.1.0.2");
+}
+
 TEST_F(Explain, RestOfTheServiceRange) {  // SVC-D4
   Answer other_port = ask("x/web", "10.96.1.1", 81);
   EXPECT_EQ(other_port.verdict, Verdict::kRefuse);

@@ -17,6 +17,7 @@ FakePrograms::FakePrograms(const MapSizes& sizes) {
   add("policy", sizeof(policy_lpm_key), sizeof(policy_value), sizes.policy);
   add("frontends", sizeof(frontend_key), sizeof(frontend_value), sizes.frontends);
   add("backends", sizeof(backend_key), sizeof(backend_value), sizes.backends);
+  add("sources", sizeof(source_lpm_key), 4, sizes.sources);
   add("members", sizeof(member_key), 4, sizes.members);
   // An array always has its rows.
   fake_map("config").rows[std::string(4, '\0')] = std::string(sizeof(node_config), '\0');

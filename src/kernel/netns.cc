@@ -55,6 +55,15 @@ Result<Fd> own_netns() {
   return fd;
 }
 
+Result<uint64_t> own_netns_cookie() {
+  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (!socket || getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
+    return fail_errno(errno, "cookie of the network namespace");
+  return cookie;
+}
+
 Result<Fd> create_netns(const std::string& path) {
   Fd file(open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
   if (!file) return fail_errno(errno, fmt::format("create the namespace file {}", path));

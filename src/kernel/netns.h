@@ -26,6 +26,8 @@ Result<void> delete_netns(const std::string& path);
 // Identity of a namespace: equal for two descriptors of the same one.
 Result<uint64_t> netns_id(int netns_fd);
 Result<Fd> own_netns();  // of the calling thread
+// What bpf_get_netns_cookie() says of the calling thread's namespace. kUnsupported before Linux 5.14.
+Result<uint64_t> own_netns_cookie();
 
 // The calling thread is in another namespace for the life of this object. Sockets created meanwhile stay there.
 // A thread that cannot return must not go on: the destructor aborts.

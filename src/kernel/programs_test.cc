@@ -19,6 +19,8 @@
 
 #include "kernel/link_programs.h"
 #include "kernel/netlink.h"
+#include "kernel/netns.h"
+#include "wire/config.h"
 #include "wire/flows.h"
 #include "wire/services.h"
 
@@ -197,15 +199,16 @@ sockaddr_in at(const char* address, uint16_t port) {
 }
 
 void put_frontend(Programs& programs, const char* address, uint16_t port, uint8_t protocol, uint16_t backend_port,
-                  uint32_t flags = 0) {
+                  uint8_t scope = SCOPE_INTERNAL, uint64_t sources = 0) {
   frontend_key key{};
   key.address = v4(address);
   key.port_be = htons(port);
   key.protocol = protocol;
+  key.scope = scope;
   frontend_value value{};
   value.service_id = value.set = port;
+  value.sources = sources;
   value.count = backend_port ? 1 : 0;
-  value.flags = flags;
   backend_value backend{};
   backend.address = v4("127.0.0.1");
   backend.port_be = htons(backend_port);
@@ -217,6 +220,79 @@ std::string text_of(const sockaddr_in& address) {
   char text[INET_ADDRSTRLEN];
   inet_ntop(AF_INET, &address.sin_addr, text, sizeof text);
   return fmt::format("{}:{}", text, ntohs(address.sin_port));
+}
+
+// A server on a free port of 127.0.0.1; its number.
+uint16_t listen_somewhere() {
+  const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in here = at("127.0.0.1", 0);
+  socklen_t size = sizeof here;
+  EXPECT_EQ(bind(server, reinterpret_cast<sockaddr*>(&here), sizeof here), 0);
+  EXPECT_EQ(listen(server, 8), 0);
+  getsockname(server, reinterpret_cast<sockaddr*>(&here), &size);
+  return ntohs(here.sin_port);
+}
+
+// A descriptor, or -errno.
+int connect_to(const char* address, uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in there = at(address, port);
+  return connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0 ? fd : (close(fd), -errno);
+}
+
+void in_cgroup(const std::function<void(Programs&, const std::string& cgroup, const ProgramOptions&)>& body) {
+  if (cgroup2_mount().empty()) GTEST_SKIP() << "no cgroup v2 hierarchy is mounted";
+  alone([&](const std::string& bpffs) {
+    Cgroup cgroup;
+    ASSERT_TRUE(cgroup.made());
+    auto netlink = open_netlink().value();
+    ASSERT_TRUE(netlink->apply({SetLink{.link = "lo", .up = true}}));
+    const ProgramOptions options{.pin_directory = bpffs + "/node", .sizes = small()};
+    auto programs = load_programs(options).value();
+    auto attached = programs->attach_cgroup(cgroup.path());
+    ASSERT_TRUE(attached) << attached.error().message;
+    body(*programs, cgroup.path(), options);
+    programs.reset();
+    ASSERT_TRUE(unpin_programs(options.pin_directory));
+  });
+}
+
+void put_config(Programs& programs, uint64_t netns_cookie) {
+  node_config config{};
+  config.netns_cookie = netns_cookie;
+  config.address4 = v4("192.0.2.11");
+  ASSERT_TRUE(programs.map("config")->put(raw(uint32_t{0}), raw(config)));
+}
+
+TEST(Sockets, LoopbackLeadsToServicesInTheNodesNamespaceOnly) {  // SVC-D7, HP-2
+  in_cgroup([](Programs& programs, const std::string&, const ProgramOptions&) {
+    put_frontend(programs, "127.0.0.1", 30080, IPPROTO_TCP, listen_somewhere(), SCOPE_LOOPBACK);
+    EXPECT_EQ(connect_to("127.0.0.1", 30080), -ECONNREFUSED) << "before the node is known";
+    put_config(programs, own_netns_cookie().value());
+    EXPECT_GE(connect_to("127.0.0.1", 30080), 0);
+    put_config(programs, own_netns_cookie().value() + 1);
+    EXPECT_EQ(connect_to("127.0.0.1", 30080), -ECONNREFUSED) << "a pod's own loopback is not caught";
+  });
+}
+
+TEST(Sockets, SourceRangesSpeakOfTheNodeAndLeavePodsToTheirPackets) {  // SVC-D13
+  in_cgroup([](Programs& programs, const std::string&, const ProgramOptions&) {
+    put_frontend(programs, "198.51.100.1", 80, IPPROTO_TCP, listen_somewhere(), SCOPE_INTERNAL, 7);
+    const auto allow = [&](const char* client) {
+      source_lpm_key key{};
+      key.length = SOURCE_LIST_BITS + 128;
+      key.list[0] = 7;
+      key.address = v4(client);
+      ASSERT_TRUE(programs.map("sources")->put(raw(key), raw(uint32_t{1})));
+    };
+    put_config(programs, own_netns_cookie().value());
+    allow("192.0.2.12");
+    EXPECT_EQ(connect_to("198.51.100.1", 80), -ENETUNREACH) << "not led: there is no route to that address";
+    allow("192.0.2.11");
+    EXPECT_GE(connect_to("198.51.100.1", 80), 0);
+    put_config(programs, own_netns_cookie().value() + 1);
+    EXPECT_EQ(connect_to("198.51.100.1", 80), -ENETUNREACH);
+  });
 }
 
 TEST(Sockets, ServicesAreResolvedAtSocketTime) {
@@ -231,20 +307,10 @@ TEST(Sockets, ServicesAreResolvedAtSocketTime) {
     auto attached = programs->attach_cgroup(cgroup.path());
     ASSERT_TRUE(attached) << attached.error().message;
 
-    const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in here = at("127.0.0.1", 0);
-    socklen_t size = sizeof here;
-    ASSERT_EQ(bind(server, reinterpret_cast<sockaddr*>(&here), sizeof here), 0);
-    ASSERT_EQ(listen(server, 8), 0);
-    getsockname(server, reinterpret_cast<sockaddr*>(&here), &size);
-    put_frontend(*programs, "10.96.0.10", 80, IPPROTO_TCP, ntohs(here.sin_port));
+    put_frontend(*programs, "10.96.0.10", 80, IPPROTO_TCP, listen_somewhere());
     put_frontend(*programs, "10.96.0.11", 80, IPPROTO_TCP, 0);
 
-    const auto connect_to = [&](const char* address, uint16_t port) {
-      const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      const sockaddr_in there = at(address, port);
-      return connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0 ? fd : (close(fd), -errno);
-    };
+    socklen_t size;
     const int client = connect_to("10.96.0.10", 80);
     ASSERT_GE(client, 0) << strerror(-client);
     sockaddr_in peer{};

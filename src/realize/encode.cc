@@ -24,7 +24,8 @@ static_assert(POLICY_PEER_ANY == int(desired::PolicyPeerKind::kAny) &&
               POLICY_PEER_IDENTITY == int(desired::PolicyPeerKind::kIdentity) &&
               POLICY_PEER_CIDR_CLASS == int(desired::PolicyPeerKind::kCidrClass));
 static_assert(SCOPE_INTERNAL == int(desired::FrontendScope::kInternal) &&
-              SCOPE_EXTERNAL == int(desired::FrontendScope::kExternal));
+              SCOPE_EXTERNAL == int(desired::FrontendScope::kExternal) &&
+              SCOPE_LOOPBACK == int(desired::FrontendScope::kLoopback));
 
 // ::ffff:0:0/96: without it an IPv6 prefix shorter than 96 bits would speak for every IPv4 address.
 const net::Prefix& v4_guard() {
@@ -104,12 +105,33 @@ Rows encode_policy(const desired::PolicyTable& table) {
   return rows;
 }
 
+// Rows of a list of clients that has not been written yet; its name, 0 for everybody.
+uint64_t add_sources(const std::vector<net::Prefix>& ranges, const std::string& owner, std::set<uint64_t>& written,
+                     Rows& rows) {
+  if (ranges.empty()) return 0;
+  const std::set<net::Prefix> distinct(ranges.begin(), ranges.end());
+  std::string content;
+  for (const auto& range : distinct) content += bytes_of(wire_of(range));
+  const uint64_t name = net::stable_hash(content);
+  if (!written.insert(name).second) return name;
+  for (const auto& range : distinct) {
+    source_lpm_key key{};
+    key.length = SOURCE_LIST_BITS + static_cast<uint32_t>(range.length());
+    key.list[0] = static_cast<uint32_t>(name);
+    key.list[1] = static_cast<uint32_t>(name >> 32);
+    key.address = wire_of(range.address());
+    rows.push_back(row(key, uint32_t{1}, owner));
+  }
+  return name;
+}
+
 ServiceRows encode_services(const desired::FrontendTable& table) {
   ServiceRows rows;
-  std::set<uint64_t> sets;  // equal lists of one service are written once
+  std::set<uint64_t> sets, lists;  // equal lists of one service are written once
   for (const auto& [key, frontend] : table) {
     const std::string owner = frontend.owner.str();
     const bool v4 = key.address.is_v4();
+    const uint64_t sources = add_sources(frontend.source_ranges, owner, lists, rows.sources);
     std::vector<backend_value> backends;
     for (const auto& backend : frontend.backends) {
       if (backend.address.is_v4() != v4) continue;  // a frontend serves its own family
@@ -131,6 +153,7 @@ ServiceRows encode_services(const desired::FrontendTable& table) {
     frontend_value value{};
     value.service_id = frontend.service_id;
     value.set = backends.empty() ? 0 : set;
+    value.sources = sources;
     value.count = static_cast<uint32_t>(backends.size());
     value.affinity_seconds = frontend.affinity_seconds;
     value.flags = (frontend.drop_when_empty ? FRONTEND_DROP_WHEN_EMPTY : 0) | (frontend.snat ? FRONTEND_SNAT : 0);
@@ -156,6 +179,7 @@ node_config encode_config(const NodeConfig& node, uint32_t epoch) {
   config.overlay_ifindex = node.overlay_ifindex;
   config.vni = node.vni;
   for (const auto& address : node.addresses) (address.is_v4() ? config.address4 : config.address6) = wire_of(address);
+  config.netns_cookie = node.netns_cookie;
   config.flags = node.uplink_peer ? NODE_UPLINK_PEER : 0;
   config.nat_first = node.nat_first;
   config.nat_last = node.nat_last;

@@ -23,7 +23,7 @@ Rows encode_cidrs(const desired::CidrTable& table);
 Rows encode_policy(const desired::PolicyTable& table);
 
 struct ServiceRows {
-  Rows frontends, backends, members;
+  Rows frontends, backends, members, sources;
 };
 ServiceRows encode_services(const desired::FrontendTable& table);
 

@@ -36,9 +36,9 @@ class MapStore : public reconcile::Store {
 };
 
 // In the order of dependencies: what a row points at comes first. Removals go the other way.
-enum Index { kBackends, kMembers, kFrontends, kCidrs, kPolicy, kPods, kPeers, kTables };
-constexpr std::array<const char*, kTables> kNames = {"backends", "members", "frontends", "cidrs",
-                                                     "policy",   "pods",    "peers"};
+enum Index { kBackends, kMembers, kSources, kFrontends, kCidrs, kPolicy, kPods, kPeers, kTables };
+constexpr std::array<const char*, kTables> kNames = {"backends", "members", "sources", "frontends",
+                                                     "cidrs",    "policy",  "pods",    "peers"};
 
 bool is_cidr_rule(const reconcile::Row& row) {
   policy_lpm_key key;
@@ -77,6 +77,7 @@ void Realizer::State::plan(const desired::Tables& desired) {
     auto rows = encode_services(desired.frontends);
     tables[kBackends].desire(std::move(rows.backends), desired.prune);
     tables[kMembers].desire(std::move(rows.members), desired.prune);
+    tables[kSources].desire(std::move(rows.sources), desired.prune);
     tables[kFrontends].desire(std::move(rows.frontends), desired.prune);
     frontends = desired.frontends;
   }

@@ -19,6 +19,7 @@ struct NodeConfig {
   uint32_t overlay_ifindex = 0;  // collect-metadata vxlan device; 0 with native routing
   bool uplink_peer = false;      // the uplink is a veth without a queue: its other end takes packets at once
   uint32_t vni = 1;
+  uint64_t netns_cookie = 0;              // kernel::own_netns_cookie(); 0: no socket counts as the node's own
   std::vector<net::IpAddress> addresses;  // of the node, at most one of each family: sources of masqueraded traffic
   // Source ports of masqueraded traffic; outside ip_local_port_range (default 32768-60999) and the NodePorts.
   uint16_t nat_first = 61000, nat_last = 65535;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernel/netlink.h"
+#include "kernel/netns.h"
 #include "realize/encode.h"
 
 namespace carrick::testing {
@@ -82,7 +83,8 @@ Result<void> NodePlane::realize(const desired::Tables& tables, const std::vector
   desired::Tables mine = tables;
   mine.revision = ++revision_;
   mine.prune = true;
-  auto status = TRY(realizer_->apply(mine, {.uplink_ifindex = kUplinkLink, .addresses = addresses}));
+  auto status = TRY(realizer_->apply(
+      mine, {.uplink_ifindex = kUplinkLink, .netns_cookie = TRY(kernel::own_netns_cookie()), .addresses = addresses}));
   if (!status.failures.empty())
     return fail(ErrorKind::kInternal, "{}: {}", status.failures.front().table, status.failures.front().error.message);
   return {};

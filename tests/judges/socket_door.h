@@ -22,7 +22,8 @@ class SocketDoor {
   // Starts the process in the calling thread's network namespace. kUnsupported without cgroup v2.
   static Result<std::unique_ptr<SocketDoor>> open(NodePlane& plane, const std::string& name);
   ~SocketDoor();  // ends the process and removes the cgroup folder
-  Result<Aim> connect(const net::SocketAddress& target, net::Protocol protocol);
+  // `in_pod`: from another network namespace than the node's.
+  Result<Aim> connect(const net::SocketAddress& target, net::Protocol protocol, bool in_pod = false);
 
  private:
   SocketDoor(NodePlane& plane, std::string cgroup) : plane_(plane), cgroup_(std::move(cgroup)) {}

@@ -243,6 +243,39 @@ TEST_F(PacketTest, ClusterIpIsNotServedFromOutside) {
   EXPECT_EQ(net::parse_frame(outcome.frame).value().tcp_flags, kRst | kAck);
 }
 
+TEST_F(PacketTest, SourceRangesOfALoadBalancer) {  // SVC-D13
+  for (auto scope : {FrontendScope::kInternal, FrontendScope::kExternal}) {
+    auto& row = frontend("198.51.100.1:80", Protocol::kTcp, scope);
+    row.backends = {backend("10.1.1.11:8080")};
+    row.source_ranges = {prefix("203.0.113.0/25"), prefix("10.1.1.10/32")};
+  }
+  auto& six = frontend("[2001:db8:51::1]:80", Protocol::kTcp, FrontendScope::kExternal);
+  six.backends = {backend("[2001:db8:1:1::b]:8080")};
+  six.source_ranges = {prefix("2001:db8:203::/64"), prefix("::/8")};
+  realize();
+  EXPECT_EQ(rows("sources"), 4u) << "one list for both scopes";
+  const auto outside = [&](const char* client, const char* where) {
+    return send("from_netdev", eth().ip(client, where).tcp(40000, 80), kUplink, kUplink);
+  };
+  EXPECT_EQ(outside("203.0.113.9", "198.51.100.1").verdict, Verdict::kRedirect);
+  EXPECT_DROP(outside("203.0.113.129", "198.51.100.1"), "source_range");
+  EXPECT_EQ(outside("2001:db8:203::9", "2001:db8:51::1").verdict, Verdict::kRedirect);
+  EXPECT_DROP(outside("2001:db8:204::9", "2001:db8:51::1"), "source_range");
+  EXPECT_EQ(send("from_pod", from(kPodA).ip("10.1.1.10", "198.51.100.1").tcp(40000, 80), kPodA).verdict,
+            Verdict::kRedirect);
+  EXPECT_DROP(send("from_pod", from(kPodC).ip("10.1.1.12", "198.51.100.1").tcp(40000, 80), kPodC), "source_range");
+  EXPECT_DROP(send("to_netdev", eth().ip("192.0.2.11", "198.51.100.1").tcp(40000, 80), kUplink), "source_range");
+  // Who is in goes on when the list changes: it is asked where a connection is new.
+  send("from_pod", from(kPodB).ip("10.1.1.11", "203.0.113.9").tcp(8080, 40000, kSyn | kAck), kPodB);
+  tables.frontends.at({address("198.51.100.1"), 80, Protocol::kTcp, FrontendScope::kExternal}).source_ranges = {
+      prefix("203.0.113.128/25")};
+  realize();
+  EXPECT_EQ(send("from_netdev", eth().ip("203.0.113.9", "198.51.100.1").tcp(40000, 80, kAck), kUplink, kUplink).verdict,
+            Verdict::kRedirect);
+  EXPECT_DROP(send("from_netdev", eth().ip("203.0.113.9", "198.51.100.1").tcp(40001, 80), kUplink, kUplink),
+              "source_range");
+}
+
 TEST_F(PacketTest, OtherPortsOfAClusterIpAreRefused) {  // SVC-D4
   for (const char* where : {"10.96.0.10", "2001:db8:96::10", "10.55.0.10"}) cluster_ip(where);
   frontend("10.96.0.10:80").backends = {backend("10.1.1.11:8080")};

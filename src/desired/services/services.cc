@@ -35,6 +35,8 @@ uint32_t affinity_of(const k8s::ServiceSpec& spec) {
   return kDefaultAffinitySeconds;
 }
 
+net::IpAddress loopback(bool v4) { return net::IpAddress::parse(v4 ? "127.0.0.1" : "::1").value(); }
+
 class ServiceRows {
  public:
   ServiceRows(const k8s::Service& service, const SliceList& slices, const k8s::Snapshot& snapshot, const NodeView& node)
@@ -98,8 +100,12 @@ class ServiceRows {
 
   void add_node_port() {
     if (port_->nodePort < 1 || port_->nodePort > 65535) return;
-    for (const auto& address : node_.addresses)
-      add_external(address, static_cast<uint16_t>(port_->nodePort), FrontendKind::kNodePort);
+    const auto number = static_cast<uint16_t>(port_->nodePort);
+    for (const auto& address : node_.addresses) {
+      if (address.is_v4() != v4_) continue;
+      add_external(address, number, FrontendKind::kNodePort);
+      add({loopback(v4_), number, protocol_, FrontendScope::kLoopback}, FrontendKind::kNodePort, false);
+    }
   }
 
   // SVC-D8: from inside the cluster these addresses always have Cluster semantics.
@@ -180,27 +186,36 @@ FrontendTable compile_service(const k8s::Service& service, const SliceList& slic
   return ServiceRows(service, slices, snapshot, node).run();
 }
 
+namespace {
+
+// A hostPort on one address, for one kind of client.
+void add_host_port(FrontendTable& out, const NodeView& node, const std::string& container, const LocalPod& local,
+                   const PortMapping& mapping, const net::IpAddress& address, FrontendScope scope) {
+  if (!mapping.host_ip.is_unspecified() && mapping.host_ip != address) return;
+  auto target = std::ranges::find_if(local.addresses, [&](const auto& a) { return a.is_v4() == address.is_v4(); });
+  if (target == local.addresses.end()) return;
+  FrontendRow row;
+  row.kind = FrontendKind::kHostPort;
+  row.owner = {"Pod", local.pod.namespace_, local.pod.name.empty() ? container : local.pod.name,
+               fmt::format("hostPort {}", mapping.host_port)};
+  row.backends = {{*target, mapping.container_port, node.node_name, local.pod, true, row.owner}};
+  row.service_id =
+      net::stable_hash(fmt::format("hostPort/{}/{}/{}/{}/{}", address.str(), mapping.host_port,
+                                   net::protocol_name(mapping.protocol), container, static_cast<int>(scope)));
+  out.emplace(FrontendKey{address, mapping.host_port, mapping.protocol, scope}, std::move(row));
+}
+
+}  // namespace
+
 FrontendTable compile_host_ports(const NodeView& node) {
   FrontendTable out;
   for (const auto& [container, local] : node.pods) {
     for (const auto& mapping : local.port_mappings) {
       if (mapping.host_port == 0) continue;
       for (const auto& address : node.addresses) {
-        if (!mapping.host_ip.is_unspecified() && mapping.host_ip != address) continue;
-        auto target =
-            std::ranges::find_if(local.addresses, [&](const auto& a) { return a.is_v4() == address.is_v4(); });
-        if (target == local.addresses.end()) continue;
-        FrontendRow row;
-        row.kind = FrontendKind::kHostPort;
-        row.owner = {"Pod", local.pod.namespace_, local.pod.name.empty() ? container : local.pod.name,
-                     fmt::format("hostPort {}", mapping.host_port)};
-        row.backends = {{*target, mapping.container_port, node.node_name, local.pod, true, row.owner}};
-        for (auto scope : {FrontendScope::kInternal, FrontendScope::kExternal}) {
-          row.service_id =
-              net::stable_hash(fmt::format("hostPort/{}/{}/{}/{}/{}", address.str(), mapping.host_port,
-                                           net::protocol_name(mapping.protocol), container, static_cast<int>(scope)));
-          out.emplace(FrontendKey{address, mapping.host_port, mapping.protocol, scope}, row);
-        }
+        for (auto scope : {FrontendScope::kInternal, FrontendScope::kExternal})
+          add_host_port(out, node, container, local, mapping, address, scope);
+        add_host_port(out, node, container, local, mapping, loopback(address.is_v4()), FrontendScope::kLoopback);
       }
     }
   }

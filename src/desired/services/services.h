@@ -13,7 +13,8 @@
 namespace carrick::desired {
 
 // kInternal: traffic of this node's pods and processes. kExternal: traffic that enters by the uplink (SVC-D8).
-enum class FrontendScope : uint8_t { kInternal = 0, kExternal = 1 };
+// kLoopback: processes in the node's own network namespace that connect to 127.0.0.1 or ::1 (SVC-D7, HP-2).
+enum class FrontendScope : uint8_t { kInternal = 0, kExternal = 1, kLoopback = 2 };
 
 struct FrontendKey {
   net::IpAddress address;

@@ -192,5 +192,28 @@ TEST_F(Services, HostPortsYieldToServices) {  // HP-1, HP-4
   EXPECT_FALSE(table.contains({TestCluster::ip("192.0.2.10"), 9090, kTcp, FrontendScope::kExternal}));
 }
 
+TEST_F(Services, LoopbackOfTheNode) {  // SVC-D7, HP-2
+  service->spec.type = "NodePort";
+  service->spec.externalTrafficPolicy = "Local";
+  slice({endpoint("10.1.1.2", 1)});
+  cluster.add_pod("x", "p", {}, 0);
+  NodeView view = cluster.view(0);
+  view.pods.begin()->second.port_mappings = {
+      {8080, 80}, {9090, 90, kTcp, TestCluster::ip("127.0.0.1")}, {9091, 90, kTcp, TestCluster::ip("192.0.2.10")}};
+  table = compile_services(cluster.snapshot, view);
+  auto loopback = [&](const char* address, uint16_t port) {
+    auto found = table.find({TestCluster::ip(address), port, kTcp, FrontendScope::kLoopback});
+    return found == table.end() ? List{"none"} : shown(found->second.backends);
+  };
+  EXPECT_EQ(loopback("127.0.0.1", 30080), List{"10.1.1.2:8080"}) << "from inside always as policy Cluster";
+  EXPECT_EQ(loopback("::1", 30080), List{"none"}) << "a single-stack Service";
+  EXPECT_EQ(loopback("127.0.0.1", 8080), List{"10.1.0.2:80"});
+  EXPECT_EQ(loopback("::1", 8080), List{"2001:db8:1::2:80"});
+  EXPECT_EQ(loopback("127.0.0.1", 9090), List{"10.1.0.2:90"});
+  EXPECT_EQ(loopback("127.0.0.1", 9091), List{"none"});
+  EXPECT_FALSE(table.contains({TestCluster::ip("192.0.2.10"), 9090, kTcp, FrontendScope::kInternal}));
+  EXPECT_FALSE(table.contains({TestCluster::ip("127.0.0.1"), 30080, kTcp, FrontendScope::kInternal}));
+}
+
 }  // namespace
 }  // namespace carrick::desired::testing
