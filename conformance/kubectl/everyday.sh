@@ -50,7 +50,7 @@ YAML
 printf '#!/bin/sh\nsed -i s/blue/green/ "$1"\n' > "$work/editor"
 chmod +x "$work/editor"
 
-check version 'Server Version: v1\.' k version
+check version 'Server Version: (v1\.|version.Info)' k version
 check api-resources '^networkpolicies +netpol +networking.k8s.io/v1 +true +NetworkPolicy$' k api-resources
 check api-resources-verbs 'deployments.*create,delete,deletecollection,get,list,patch,update,watch.*all' k api-resources -o wide
 check api-versions '^discovery.k8s.io/v1$' k api-versions
@@ -94,7 +94,7 @@ check get-events 'SuccessfulCreate' k -n shop get events --sort-by=.lastTimestam
 check label 'configmap/settings labeled' k -n shop label cm settings tier=front
 check label-shown 'tier=front' k -n shop get cm settings --show-labels
 refuse label-again "already has a value" k -n shop label cm settings tier=back
-check annotate 'configmap/settings annotated' k -n shop annotate cm settings note=hello
+check annotate 'configmap/settings annotated?' k -n shop annotate cm settings note=hello
 check patch-merge 'configmap/settings patched' k -n shop patch cm settings --type=merge -p '{"data":{"size":"big"}}'
 check patch-json 'configmap/settings patched' k -n shop patch cm settings --type=json -p '[{"op":"replace","path":"/data/size","value":"small"}]'
 check patched '^small$' k -n shop get cm settings -o 'jsonpath={.data.size}'

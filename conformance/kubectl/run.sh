@@ -5,7 +5,7 @@
 # "N passed, N failed"; a version that cannot be fetched is a skip with its reason; nothing run at all is a failure.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
-carrick=../../bin/carrick versions="29 31 33"
+carrick=../../bin/carrick versions="28 29 30 31 32 33"
 while [ $# -gt 0 ]; do
   case $1 in
     --carrick) carrick=$2; shift 2 ;;
@@ -63,6 +63,7 @@ for version in $versions; do
   for _ in $(seq 100); do [ -s "$KUBECONFIG" ] && break; sleep 0.1; done
   [ -s "$KUBECONFIG" ] || { cat "$work/server.log"; failed=$((failed + 1)); stop_server; continue; }
   . ./everyday.sh
+  . ./typed.sh
   stop_server
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -2,6 +2,7 @@
 
 #include <ctime>
 
+#include "apiserver/answer_encoding.h"
 #include "apiserver/discovery.h"
 #include "base/text.h"
 
@@ -90,8 +91,7 @@ Api::Api(Registry& registry, Options options)
 
 Response Api::handle(const Request& request) {
   StatusOr<Response> response = serve(request);
-  if (!response) return status_response(response.error());
-  return std::move(*response);
+  return encoded(response ? std::move(*response) : status_response(response.error()), encoding_for(request.accept));
 }
 
 StatusOr<Response> Api::serve(const Request& request) {

@@ -1,7 +1,9 @@
 #include <charconv>
 
+#include "apiserver/answer_encoding.h"
 #include "apiserver/api.h"
 #include "apiserver/continue_token.h"
+#include "k8s/fields.h"
 
 namespace carrick::apiserver {
 namespace {
@@ -88,6 +90,8 @@ Response list_response(const Form& form, const k8s::ResourceType& type, Page pag
 
 StatusOr<Form> negotiate(const Request& request, bool list) {
   const bool watch = request.target.query.flag("watch");
+  const Encoding encoding = encoding_for(request.accept);
+  if (encoding != Encoding::kJson) return Form{.protobuf = encoding == Encoding::kProtobuf};
   for (const MediaType& media : parse_accept(request.accept)) {
     if (media.type != "application/json" && media.type != "*/*" && media.type != "application/*") continue;
     if (media.as.empty()) return Form{};
@@ -210,6 +214,7 @@ StatusOr<Response> Api::watch(const Request& request, const Route& route, Select
   if (!asked) return std::unexpected(asked.error());
   const auto timeout = number_of(query, "timeoutSeconds");
   if (!timeout) return std::unexpected(timeout.error());
+  if (form->protobuf && !k8s::fields_of(*route.type)) return std::unexpected(not_acceptable("application/json"));
   const bool initial = query.flag("sendInitialEvents"), match = query.has("resourceVersionMatch");
   const auto refuse = [&](std::string_view field, std::string_view why) {
     return std::unexpected(invalid({.plural = "listoptions", .kind = "ListOptions"}, "",
@@ -248,7 +253,8 @@ StatusOr<Response> Api::watch(const Request& request, const Route& route, Select
   hub_.add(stream);
   Response response;
   response.content_type =
-      form->shape == Form::Shape::kPlain
+      form->protobuf ? "application/vnd.kubernetes.protobuf;stream=watch"
+      : form->shape == Form::Shape::kPlain
           ? "application/json"
           : fmt::format("application/json;as={};v={};g=meta.k8s.io",
                         form->shape == Form::Shape::kTable ? "Table" : "PartialObjectMetadata", form->version);

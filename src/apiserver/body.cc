@@ -3,14 +3,15 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <set>
 
-#include "k8s/objects.h"
+#include "k8s/protobuf.h"
+#include "k8s/yaml.h"
 
 namespace carrick::apiserver {
 namespace json = k8s::json;
 namespace {
 
 constexpr size_t kMaxDepth = 128;
-constexpr std::string_view kOffered = "application/json, application/yaml";
+constexpr std::string_view kOffered = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 json::parse_options parse_options() {
   json::parse_options options;
@@ -93,19 +94,27 @@ StatusOr<json::value> decode_json(std::string_view body) {
   return value;
 }
 
+StatusOr<json::object> decode_yaml(std::string_view body) {
+  auto documents = k8s::yaml::parse(body, "body");
+  if (!documents) return std::unexpected(bad_request(documents.error().message));
+  if (documents->size() != 1 || documents->front().kind != k8s::yaml::Node::Kind::kMap)
+    return std::unexpected(bad_request("the body of the request must hold exactly one object"));
+  return std::move(k8s::yaml::to_json(documents->front()).get_object());
+}
+
 StatusOr<Body> decode_body(std::string_view content_type, std::string_view body) {
   const std::string type = media_type_of(content_type);
-  if (type == "application/vnd.kubernetes.protobuf")
-    return std::unexpected(
-        unsupported_media(type,
-                          "application/json, application/yaml (this server does not read protobuf yet: use `kubectl "
-                          "create -f` or `apply -f` instead of typed create commands)"));
+  if (type == "application/vnd.kubernetes.protobuf") {
+    auto document = k8s::decode_protobuf(body);
+    if (!document)
+      return std::unexpected(
+          bad_request(fmt::format("the body of the request cannot be read: {}", document.error().message)));
+    return Body{std::move(*document), {}};
+  }
   if (type == "application/yaml" || type == "application/x-yaml" || type == "text/yaml") {
-    auto objects = k8s::parse_manifest(body, "body");
-    if (!objects) return std::unexpected(bad_request(objects.error().message));
-    if (objects->size() != 1)
-      return std::unexpected(bad_request("the body of the request must hold exactly one object"));
-    return Body{std::move(objects->front().document), {}};
+    auto document = decode_yaml(body);
+    if (!document) return std::unexpected(document.error());
+    return Body{std::move(*document), {}};
   }
   if (!type.empty() && type != "application/json" && type != "text/json")
     return std::unexpected(unsupported_media(type, kOffered));

@@ -10,8 +10,10 @@ struct Body {
   std::vector<std::string> duplicates;  // paths of fields given twice; the last one counts
 };
 
-// The object in a request body, whatever it is written in: the place where further encodings (protobuf) come in.
+// The object in a request body: JSON, YAML or Kubernetes protobuf.
 StatusOr<Body> decode_body(std::string_view content_type, std::string_view body);
+// YAML, of which JSON is a part.
+StatusOr<k8s::json::object> decode_yaml(std::string_view body);
 // A patch body, which may be an array too.
 StatusOr<k8s::json::value> decode_json(std::string_view body);
 

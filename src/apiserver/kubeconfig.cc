@@ -1,5 +1,6 @@
 #include "apiserver/apiserver.h"
 #include "apiserver/pki.h"
+#include "base/encoding.h"
 
 namespace carrick::apiserver {
 

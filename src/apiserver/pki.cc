@@ -143,13 +143,6 @@ Result<KeyPair> make_client_certificate(const KeyPair& authority, std::string_vi
                   {{std::string(user), groups}, "critical,CA:FALSE", "critical,digitalSignature", "clientAuth", ""});
 }
 
-std::string base64(std::string_view bytes) {
-  std::string out(4 * ((bytes.size() + 2) / 3), '\0');
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
-                  static_cast<int>(bytes.size()));
-  return out;
-}
-
 Result<Credentials> make_credentials(const ServerNames& names) {
   Credentials made;
   made.authority = TRY(make_authority("carrick-ca"));

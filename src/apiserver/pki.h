@@ -36,6 +36,4 @@ Result<Credentials> load_or_make_credentials(const std::string& directory, const
 // Writes `text` with mode 0600, by a new file and a rename, so that no reader sees half of it.
 Result<void> write_private_file(const std::string& path, std::string_view text);
 
-std::string base64(std::string_view bytes);
-
 }  // namespace carrick::apiserver

@@ -84,7 +84,7 @@ TEST(Body, Encodings) {
   EXPECT_EQ(decode_body("application/json", "[]").error().code, 400);
   EXPECT_EQ(decode_body("application/json", "{").error().code, 400);
   EXPECT_EQ(decode_body("text/html", "{}").error().code, 415);
-  EXPECT_EQ(decode_body("application/vnd.kubernetes.protobuf", "k8s").error().code, 415);
+  EXPECT_EQ(decode_body("application/vnd.kubernetes.protobuf", "k8s").error().code, 400);
   EXPECT_EQ(
       decode_body("application/yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")->document.at("kind"),
       "ConfigMap");

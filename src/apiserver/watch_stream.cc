@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "apiserver/status.h"
+#include "base/text.h"
+#include "k8s/protobuf.h"
 
 namespace carrick::apiserver {
 namespace {
@@ -132,6 +134,20 @@ void WatchStream::offer_bookmark(uint64_t revision) {
 }
 
 std::string WatchStream::take(size_t limit) {
+  if (!options_.form.protobuf) return take_lines(limit);
+  std::string out;
+  const std::string lines = take_lines(limit);
+  for (std::string_view line : split(lines, '\n')) {
+    if (line.empty()) continue;
+    const json::value event = json::parse(line);  // ours, or of a document that was read with bounds
+    const auto frame =
+        k8s::encode_protobuf_event(text_at(event.get_object(), "type"), *object_at(event.get_object(), "object"));
+    if (frame) out += *frame;
+  }
+  return out;
+}
+
+std::string WatchStream::take_lines(size_t limit) {
   std::string out;
   std::vector<Record>& initial = options_.initial;
   for (; next_initial_ < initial.size() && out.size() < limit; ++next_initial_) {

@@ -18,6 +18,7 @@ struct Form {
   enum class Shape { kPlain, kTable, kPartial } shape = Shape::kPlain;
   std::string version = "v1";  // of Table and PartialObjectMetadata
   RowObject row_object = RowObject::kMetadata;
+  bool protobuf = false;  // with kPlain only
 };
 
 // What a list or watch asks for.
@@ -61,6 +62,7 @@ class WatchStream {
  private:
   using Line = std::shared_ptr<const std::string>;
   void push(Line line);
+  std::string take_lines(size_t limit);
   Line plain_line(const StoreEvent& event, controllers::ObjectEvent::Type type);
   std::string shaped_line(std::string_view type, const k8s::json::object& document);
   std::string bookmark_line(uint64_t revision, bool end_of_initial);

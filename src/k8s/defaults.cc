@@ -1,5 +1,6 @@
 #include <unordered_map>
 
+#include "base/encoding.h"
 #include "k8s/apps.h"
 #include "k8s/codec.h"
 #include "k8s/document.h"
@@ -234,18 +235,6 @@ void default_node(json::object& document) {
   json::object* status = ensure(document, "status");
   if (!status || member(*status, "allocatable")) return;
   if (const json::value* capacity = member(*status, "capacity")) (*status)["allocatable"] = json::value(*capacity);
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string encoded;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t length = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < length ? static_cast<uint8_t>(bytes[i + j]) : 0);
-    for (size_t j = 0; j < 4; ++j) encoded += j <= length ? kAlphabet[group >> (18 - 6 * j) & 63] : '=';
-  }
-  return encoded;
 }
 
 void default_secret(json::object& document) {

@@ -1,5 +1,7 @@
 #include "k8s/fields.h"
 
+#include <algorithm>
+#include <charconv>
 #include <optional>
 #include <unordered_map>
 
@@ -22,15 +24,14 @@ class Catalogue {
       const auto words = split(line, ' ');
       if (line[0] == '=') {
         const size_t slash = words[0].rfind('/');
-        roots_[find_by_kind(words[0].substr(1, slash - 1), words[0].substr(slash + 1))] =
-            &objects_[std::string(words[1])];
+        const std::string_view api = words[0].substr(1, slash - 1), kind = words[0].substr(slash + 1);
+        const ObjectFields* object = &objects_[words[1]];
+        kinds_.emplace(std::pair(api, kind), object);
+        if (const ResourceType* type = find_by_kind(api, kind)) roots_.emplace(type, object);
         continue;
       }
-      ObjectFields& object = objects_[std::string(words[0])];
-      for (size_t i = 1; i < words.size(); ++i) {
-        const size_t colon = words[i].find(':');
-        object.fields.emplace(words[i].substr(0, colon), parse(words[i].substr(colon + 1)));
-      }
+      ObjectFields& object = objects_[words[0]];
+      for (size_t i = 1; i < words.size(); ++i) add(object, words[i]);
     }
   }
 
@@ -38,8 +39,34 @@ class Catalogue {
     const auto found = roots_.find(&type);
     return found == roots_.end() ? nullptr : found->second;
   }
+  const ObjectFields* find(std::string_view api_version, std::string_view kind) const {
+    const auto found = kinds_.find(std::pair(api_version, kind));
+    return found == kinds_.end() ? nullptr : found->second;
+  }
 
  private:
+  void add(ObjectFields& object, std::string_view word) {
+    const size_t colon = word.find(':'), sharp = word.find('#');
+    const std::string_view name = word.substr(0, colon);
+    std::string_view numbers = sharp == word.npos ? std::string_view{} : word.substr(sharp + 1);
+    Field field = parse(word.substr(colon + 1, sharp == word.npos ? word.npos : sharp - colon - 1));
+    field.keeps_empty = numbers.ends_with('?');
+    if (field.keeps_empty) numbers.remove_suffix(1);
+    const Field& kept = object.fields.emplace(name, field).first->second;
+    if (!numbers.empty()) place(object.members, numbers, name, kept);
+  }
+
+  static void place(std::vector<Member>& level, std::string_view numbers, std::string_view name, const Field& field) {
+    const size_t dot = numbers.find('.');
+    Member member;
+    std::from_chars(numbers.data(), numbers.data() + std::min(dot, numbers.size()), member.number);
+    auto at = std::ranges::lower_bound(level, member.number, {}, &Member::number);
+    if (at == level.end() || at->number != member.number) at = level.insert(at, std::move(member));
+    if (dot != numbers.npos) return place(at->inside, numbers.substr(dot + 1), name, field);
+    at->name = name;
+    at->field = &field;
+  }
+
   Field parse(std::string_view text) {
     Field field;
     if (text.ends_with('+')) {
@@ -58,21 +85,28 @@ class Catalogue {
       field.shape = text[0] == '[' ? Field::Shape::kList : Field::Shape::kMap;
       text.remove_prefix(2);
     }
-    if (text.starts_with("[]")) text = "*";  // a map of lists: userInfo.extra and the like
     field.value = text.size() == 1 ? text[0] : 'o';
-    if (field.value == 'o') field.object = &objects_[std::string(text)];
+    if (field.value == 'o') field.object = &objects_[text];
+    if (field.value == 'B' || field.value == 'A' || field.value == 'S') field.object = &objects_["JSONSchemaProps"];
     return field;
   }
 
-  std::unordered_map<std::string, ObjectFields> objects_;
+  std::unordered_map<std::string_view, ObjectFields> objects_;  // rehashing leaves its objects where they are
   std::unordered_map<const ResourceType*, const ObjectFields*> roots_;
+  std::map<std::pair<std::string_view, std::string_view>, const ObjectFields*> kinds_;
 };
+
+const Catalogue& catalogue() {
+  static const Catalogue instance;
+  return instance;
+}
 
 const char* expected_type(char value) {
   switch (value) {
     case 's':
     case 'y':
     case 't':
+    case 'm':
       return "a string";
     case 'i':
     case 'l':
@@ -85,6 +119,13 @@ const char* expected_type(char value) {
       return "a quantity (a string or a number)";
     case 'x':
       return "an integer or a string";
+    case 'e':
+      return "a list";
+    case 'B':
+      return "a schema or a boolean";
+    case 'A':
+    case 'S':
+      return "a schema or a list";
     default:
       return "an object";
   }
@@ -95,6 +136,7 @@ bool has_type(const json::value& value, char type) {
     case 's':
     case 'y':
     case 't':
+    case 'm':
       return value.is_string();
     case 'i':
     case 'l':
@@ -106,6 +148,13 @@ bool has_type(const json::value& value, char type) {
     case 'q':
     case 'x':
       return value.is_string() || value.is_number();
+    case 'e':
+      return value.is_array();
+    case 'B':
+      return value.is_object() || value.is_bool();
+    case 'A':
+    case 'S':
+      return value.is_structured();
     case 'o':
       return value.is_object();
     default:
@@ -146,7 +195,11 @@ class Walk {
   }
   void one(const json::value& value, const Field& field, const Path& path) {
     if (!has_type(value, field.value)) return visitor_.wrong(path, value, expected_type(field.value));
-    if (field.value == 'o') object(value.get_object(), *field.object, path);
+    if (field.object && value.is_object()) object(value.get_object(), *field.object, path);
+    if (field.value != 'A' || !value.is_array()) return;
+    const json::array& items = value.get_array();
+    for (size_t i = 0; i < items.size(); ++i)
+      if (items[i].is_object()) object(items[i].get_object(), *field.object, Path{&path, {}, static_cast<int>(i)});
   }
 
   Visitor& visitor_;
@@ -169,9 +222,15 @@ struct FirstWrongType {
 
 }  // namespace
 
-const ObjectFields* fields_of(const ResourceType& type) {
-  static const Catalogue catalogue;
-  return catalogue.find(type);
+const ObjectFields* fields_of(const ResourceType& type) { return catalogue().find(type); }
+
+const ObjectFields* fields_of(std::string_view apiVersion, std::string_view kind) {
+  return catalogue().find(apiVersion, kind);
+}
+
+const Member* find_member(const std::vector<Member>& members, uint32_t number) {
+  const auto at = std::ranges::lower_bound(members, number, {}, &Member::number);
+  return at == members.end() || at->number != number ? nullptr : &*at;
 }
 
 std::vector<std::string> unknown_fields(const ResourceType& type, const json::object& document) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "k8s/resources.h"
 
@@ -17,17 +18,29 @@ struct ObjectFields;
 
 struct Field {
   enum class Shape { kOne, kList, kMap } shape = Shape::kOne;
-  // s string, i int32, l int64, b boolean, d number, y base64, t time, q quantity, x int or string, * anything, o
-  // object
+  // s string, i int32, l int64, b boolean, d number, y base64, t time, m time with microseconds, q quantity, x int or
+  // string, e list of strings, * anything, o object; B, A, S a JSON schema, or a boolean, a list of schemas, a list of
+  // strings
   char value = '*';
-  const ObjectFields* object = nullptr;  // of value 'o'
-  std::string merge_key;       // a strategic merge patch merges this list of objects by that key (patchMergeKey)
+  const ObjectFields* object = nullptr;  // of values o, B, A and S
+  std::string_view merge_key;  // a strategic merge patch merges this list of objects by that key (patchMergeKey)
   bool merges_values = false;  // ... this list of values as a set
   bool retains_keys = false;   // ... keeps only the members that the patch names in $retainKeys
+  bool keeps_empty = false;    // an empty value in protobuf is a value, not absence
 };
 
+// One field of a protobuf message: of the object itself, or a message that JSON shows without a level of its own.
+struct Member {
+  uint32_t number = 0;
+  std::string_view name;
+  const Field* field = nullptr;  // null: `inside` is the message
+  std::vector<Member> inside;
+};
+const Member* find_member(const std::vector<Member>& members, uint32_t number);
+
 struct ObjectFields {
-  std::map<std::string, Field, std::less<>> fields;
+  std::map<std::string_view, Field> fields;
+  std::vector<Member> members;  // in the order of their numbers
   const Field* find(std::string_view name) const {
     const auto found = fields.find(name);
     return found == fields.end() ? nullptr : &found->second;
@@ -59,5 +72,7 @@ std::optional<FieldError> check_field_types(const ResourceType& type, const json
 
 // Never null for a member of resource_types().
 const ObjectFields* fields_of(const ResourceType& type);
+// Also kinds that are sent and not stored: reviews, Binding, Scale, Status. Null when unknown.
+const ObjectFields* fields_of(std::string_view apiVersion, std::string_view kind);
 
 }  // namespace carrick::k8s

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/encoding.h"
 #include "base/fd.h"
 #include "k8s/manifest.h"
 
@@ -11,22 +12,6 @@ namespace carrick::k8s {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Length of the UTF-8 sequence at the front, or 0 when there is none (RFC 3629: no overlong forms, no surrogates).
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto continues = [&](size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
-    return i < text.size() && byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF)
-    return continues(1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF) && continues(2) ? 3 : 0;
-  if (lead >= 0xF0 && lead <= 0xF4)
-    return continues(1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) && continues(2) && continues(3) ? 4 : 0;
-  return 0;
-}
 
 std::unexpected<Error> too_large(std::string_view shown_name) {
   return fail(ErrorKind::kInvalid, "{}: larger than 32 MiB, the limit of a manifest file", shown_name);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/encoding.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "lab/host/files.h"
@@ -43,18 +44,6 @@ Result<CniNetwork> first_network(const std::string& folder) {
   return network;
 }
 
-std::string encode_base64(std::string_view text) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < text.size(); i += 3) {
-    uint32_t bits = 0;
-    size_t count = std::min<size_t>(3, text.size() - i);
-    for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? static_cast<uint8_t>(text[i + k]) : 0);
-    for (size_t k = 0; k < 4; ++k) out += k <= count ? kDigits[bits >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
 std::vector<std::pair<std::string, std::string>> cni_args(const Sandbox& sandbox) {
   return {{"IgnoreUnknown", "1"},
           {"K8S_POD_NAMESPACE", sandbox.pod.namespace_},
@@ -78,7 +67,7 @@ void keep_result(const LabPaths& paths, const CniNetwork& network, const CniAtta
       json::object{{"cniVersion", network.version}, {"name", network.name}, {"plugins", network.plugins}});
   json::object entry{{"kind", "cniCacheV1"},
                      {"containerId", attachment.sandbox->container_id},
-                     {"config", encode_base64(config)},
+                     {"config", base64(config)},
                      {"ifName", kInterface},
                      {"networkName", network.name},
                      {"netns", attachment.sandbox->netns},
