@@ -62,6 +62,24 @@ void print_text(const lab::ProbeReport& report) {
       report.disagree.size());
 }
 
+// Why there is no cell at all. By default Kubernetes gives a Service one family only, also in a cluster of two.
+std::string why_nothing(const explain::World& world, const explain::MatrixOptions& options) {
+  if (options.via == explain::Via::kPod || options.family == explain::Family::kAny)
+    return "there is nothing to probe: no pod was selected that listens anywhere and has an address of that family";
+  const bool v4 = options.family == explain::Family::kV4;
+  size_t other_family = 0;
+  for (const auto& [key, service] : world.snapshot->services) {
+    bool has_other = false;
+    for (const auto& text : service->spec.clusterIPs)
+      if (auto address = net::IpAddress::parse(text)) has_other = has_other || address->is_v4() != v4;
+    other_family += has_other && !service->spec.selector.empty();
+  }
+  return fmt::format(
+      "there is nothing to probe: no Service of the selected pods has an {} address; {} have one of the other family "
+      "(spec.ipFamilyPolicy: PreferDualStack gives a Service both)",
+      v4 ? "IPv4" : "IPv6", other_family);
+}
+
 Result<void> run(const Flags& flags) {
   if (!flags.all && flags.from.empty() && flags.to.empty())
     return fail(ErrorKind::kInvalid, "say --all, or which pods with --from and --to");
@@ -87,9 +105,7 @@ Result<void> run(const Flags& flags) {
     print_text(report);
   if (!report.disagree.empty()) exit_code = 1;
   // No probe proves nothing: it is not to be taken for agreement.
-  if (report.outcomes.empty())
-    return fail(ErrorKind::kInvalid,
-                "there is nothing to probe: no pod that was selected, or no address of that family");
+  if (report.outcomes.empty()) return fail(ErrorKind::kInvalid, "{}", why_nothing(world, options.matrix));
   return {};
 }
 

@@ -4,11 +4,10 @@
 
 #include "explain/judge.h"
 #include "explain/names.h"
+#include "explain/resolvers.h"
 
 namespace carrick::explain {
 namespace {
-
-constexpr uint16_t kDnsPort = 53;
 
 class Explainer {
  public:
@@ -128,8 +127,8 @@ class Explainer {
 
   bool aim_name() {
     const std::string home = q_.from.kind == Party::Kind::kPod ? q_.from.object.namespace_ : "default";
-    if (source_pod_ && !source_pod_->host_network && !ask_dns()) return false;
     Lookup found = look_up(tables().names, q_.to.name, home);
+    if (source_pod_ && !ask_dns(found)) return false;
     if (!found.found)
       return finish_early(Verdict::kRefuse, "name",
                           fmt::format("the name {} does not exist (asked from namespace {})", q_.to.name, home), {}),
@@ -174,24 +173,18 @@ class Explainer {
     return found.owner.kind.empty() ? std::vector<desired::Owner>() : std::vector<desired::Owner>{found.owner};
   }
 
-  // A policy that forbids DNS makes every name fail: said before anything else.
-  bool ask_dns() {
-    for (const auto& server : world_.views.at(node_).dns_addresses) {
-      const auto* own = source_pod_->address(server.is_v4() ? Family::kV4 : Family::kV6);
-      if (!own) continue;
-      std::vector<Decision> steps;
-      Connection ask{*own, source_pod_, {server, kDnsPort}, net::Protocol::kUdp, {}, {}};
-      Outcome outcome = judge_connection(judge_, ask, &steps);
-      if (outcome.verdict == Verdict::kAllow) return true;
-      Decision decision = steps.back();
-      decision.stage = "name";
-      out_.verdict = outcome.verdict;
-      out_.sentence = fmt::format("{} cannot ask DNS, so it never learns where {} is", q_.from.str(), q_.to.name);
-      decision.sentence = "asking DNS (53/udp): " + decision.sentence;
-      out_.decisions.push_back(std::move(decision));
-      return false;
-    }
-    return true;
+  // Said before anything else: whoever cannot ask, or asks somebody who does not know, learns no name.
+  bool ask_dns(const Lookup& found) {
+    NameAccess access = name_access(judge_, *source_pod_);
+    const bool of_cluster = found.found && !found.full_name.empty();
+    if (access.verdict == Verdict::kAllow || (access.verdict == Verdict::kRefuse && !of_cluster)) return true;
+    out_.verdict = access.verdict;
+    out_.mixed = (access.possible & (access.possible - 1)) != 0;
+    out_.sentence = access.verdict == Verdict::kDeny
+                        ? fmt::format("{} cannot ask DNS, so it never learns where {} is", q_.from.str(), q_.to.name)
+                        : access.decision.sentence;
+    out_.decisions.push_back(std::move(access.decision));
+    return false;
   }
 
   // A pod's own loopback is the pod; on a node it has frontends of its own (SVC-D7, HP-2).

@@ -23,6 +23,7 @@ struct World {
   std::map<std::string, desired::NodeView> views;  // by node
   std::map<std::string, desired::Tables> tables;   // by node
   desired::ListenerTable listeners;
+  std::vector<net::IpAddress> node_resolvers;  // what a node's own resolv.conf names; outside the cluster
   Locate locate;
 };
 
@@ -31,6 +32,7 @@ struct WorldOptions {
   std::string cluster_domain = "cluster.local";
   // Of the families that a node has. The ranges of the lab, and of the plan of manifests.
   std::vector<std::string> service_cidrs = {"10.96.0.0/16", "2001:db8:96::/112"};
+  std::vector<std::string> node_resolvers = {"203.0.113.53", "2001:db8:203::53"};
 };
 // The tables that the nodes' agents will have when every pod that has an address is plumbed where it is bound.
 World make_world(std::shared_ptr<const k8s::Snapshot> snapshot, const WorldOptions& options = {});

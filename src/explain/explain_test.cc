@@ -162,6 +162,57 @@ TEST_F(Explain, TheTruthTableAsJson) {
   EXPECT_EQ(denied, 2u);
 }
 
+// DNS-C2: the same of a table and of a single question.
+TEST_F(Explain, WhoAsksTheNodesResolverLearnsNoNameOfTheCluster) {
+  auto with_policy = [&](const char* name, const char* policy, bool host) -> k8s::Pod& {
+    auto& pod = cluster.add_pod("x", name, {{"app", "asker"}, {"name", name}}, 0);
+    pod.spec.dnsPolicy = policy;
+    pod.spec.hostNetwork = host;
+    return pod;
+  };
+  with_policy("default", "Default", false);
+  with_policy("host", "ClusterFirst", true);
+  with_policy("host-cluster", "ClusterFirstWithHostNet", true);
+  with_policy("own", "None", false).spec.dnsConfig.emplace().nameservers = {"10.96.0.10"};
+  with_policy("stranger", "None", false).spec.dnsConfig.emplace().nameservers = {"198.51.100.53"};
+  with_policy("no-way-out", "Default", false);
+  k8s::NetworkPolicySpec spec;  // may reach pods, so no DNS server either
+  spec.podSelector.matchLabels = {{"name", "no-way-out"}};
+  spec.policyTypes = {"Egress"};
+  spec.egress.resize(1);
+  spec.egress[0].to.push_back({k8s::LabelSelector{}, std::nullopt, std::nullopt});
+  cluster.add_policy("x", "no-way-out", spec);
+  const std::map<std::string, Verdict> expected = {{"default", Verdict::kRefuse},     {"host", Verdict::kRefuse},
+                                                   {"host-cluster", Verdict::kAllow}, {"own", Verdict::kAllow},
+                                                   {"stranger", Verdict::kRefuse},    {"no-way-out", Verdict::kDeny}};
+  Matrix table = matrix(world(), {.via = Via::kDns});
+  for (const auto& [name, verdict] : expected) {
+    Answer answer = ask("x/" + name, "api.x.svc.cluster.local", 80);
+    EXPECT_EQ(answer.verdict, verdict) << name << "\n" << to_text(answer, {});
+    size_t cells = 0;
+    for (const auto& cell : table.cells) {
+      if (table.sources[cell.from].pod.name != name) continue;
+      ++cells;
+      EXPECT_EQ(cell.expected, verdict) << name;
+      EXPECT_EQ(answer.mixed, (cell.possible & (cell.possible - 1)) != 0) << name;
+    }
+    EXPECT_EQ(cells, 1u) << name;
+  }
+  EXPECT_NE(ask("x/default", "api.x", 80).sentence.find("dnsPolicy Default"), std::string::npos);
+  EXPECT_NE(ask("x/no-way-out", "api.x", 80).decisions.at(0).owners.size(), 0u);
+  EXPECT_EQ(ask("x/default", "www.example.org", 80).sentence.find("resolver of its node"), std::string::npos);
+}
+
+TEST_F(Explain, ANameWithoutAnAddressOfTheFamilyIsRefused) {
+  World w = world();
+  Matrix by_name = matrix(w, {.via = Via::kDns, .family = Family::kV6});
+  ASSERT_EQ(by_name.cells.size(), 3u);  // x/api has 10.96.1.1 alone
+  for (const auto& cell : by_name.cells) EXPECT_EQ(cell.expected, Verdict::kRefuse);
+  EXPECT_EQ(ask("x/web", "api.x", 80, Family::kV6).verdict, Verdict::kRefuse);
+  EXPECT_TRUE(matrix(w, {.via = Via::kService, .family = Family::kV6}).cells.empty())
+      << "there is nothing to connect to";
+}
+
 TEST_F(Explain, ATableAndAQuestionAgreeByName) {
   only_the_second();
   World w = world();

@@ -2,14 +2,13 @@
 #include <unordered_map>
 
 #include "desired/object_facts.h"
-#include "explain/judge.h"
+#include "explain/resolvers.h"
 
 // The truth table. A pair of pods that no policy can tell from another pair has its verdict: the work is that of the
 // pairs of identities, not of the pairs of pods.
 namespace carrick::explain {
 namespace {
 
-constexpr uint16_t kDnsPort = 53;
 constexpr uint32_t kAlone = ~0u;  // a pod in its node's network: where it is decides, so its verdicts are nobody else's
 
 struct Result {
@@ -134,17 +133,13 @@ class Builder {
     }
   }
 
-  // Can the pod ask for a name at all?
-  Result dns(const PodPlace& place) {
-    // DNS-C2: these ask the resolver of their node, or one of their own, which knows no name of the cluster.
-    const std::string& policy = place.pod->spec.dnsPolicy;
-    if (policy == "Default" || policy == "None" || (place.pod->spec.hostNetwork && policy != "ClusterFirstWithHostNet"))
-      return {Verdict::kRefuse, 0};
-    if (place.host_network) return {};
-    for (const auto& server : world_.views.at(place.node).dns_addresses)
-      if (const auto* own = place.address(server.is_v4() ? Family::kV4 : Family::kV6))
-        return ask(place, *own, server, {kDnsPort, net::Protocol::kUdp});
-    return {};
+  struct Names {  // what a source learns of the cluster's names
+    Result result;
+    uint8_t possible = 0;
+  };
+  Names dns(const PodPlace& place) {
+    NameAccess access = name_access(judge_, place);
+    return {keep({access.verdict, std::move(access.owners)}), access.possible};
   }
 
   MatrixTarget target_of(const k8s::Service& service) const {
@@ -175,7 +170,10 @@ class Builder {
       auto address = std::ranges::find_if(addresses, [&](const auto& a) {
         return places_[from]->address(a.is_v4() ? Family::kV4 : Family::kV6) != nullptr;
       });
-      if (address == addresses.end()) continue;
+      if (address == addresses.end()) {
+        if (options_.via == Via::kDns) no_address(service, from, to, cells);
+        continue;
+      }
       for (const auto& port : service.spec.ports) {
         desired::Listener asked{static_cast<uint16_t>(port.port), desired::protocol_or_tcp(port.protocol)};
         const auto* row =
@@ -195,6 +193,17 @@ class Builder {
       }
     }
     add_target(std::move(target), cells);
+  }
+
+  // The name exists, without an address of a family that the client may use.
+  void no_address(const k8s::Service& service, uint32_t from, uint32_t to, std::vector<Cell>& cells) {
+    for (const auto& port : service.spec.ports) {
+      Cell cell{from, to, 0, static_cast<uint16_t>(port.port), desired::protocol_or_tcp(port.protocol)};
+      if (!wanted({cell.port, cell.protocol})) continue;
+      auto owner = desired::owner_of("Service", service.metadata, "spec.ipFamilies");
+      add_verdict(cell, {Verdict::kRefuse, keep({{}, {std::move(owner)}}).owners});
+      cells.push_back(after_dns(cell));
+    }
   }
 
   // A headless name gives the pods' own addresses; the client brings the Service's port.
@@ -241,10 +250,11 @@ class Builder {
   }
 
   Cell after_dns(Cell cell) const {
-    if (dns_.empty() || dns_[cell.from].verdict == Verdict::kAllow) return cell;
-    cell.expected = dns_[cell.from].verdict;
-    cell.owners = dns_[cell.from].owners;
-    cell.possible = bit(cell.expected);
+    if (dns_.empty() || dns_[cell.from].result.verdict == Verdict::kAllow) return cell;
+    const Names& names = dns_[cell.from];
+    cell.expected = names.result.verdict;
+    cell.owners = names.result.owners;
+    cell.possible = names.possible;
     return cell;
   }
 
@@ -259,7 +269,7 @@ class Builder {
   const MatrixOptions& options_;
   Matrix out_;
   std::vector<const PodPlace*> places_;  // of the sources
-  std::vector<Result> dns_;              // of the sources, with kDns
+  std::vector<Names> dns_;               // of the sources, with kDns
   std::map<std::tuple<desired::Identity, desired::CidrClass, bool, bool, bool>, uint32_t> profile_ids_;
   std::unordered_map<net::IpAddress, uint32_t> profiles_;
   std::unordered_map<uint64_t, std::unordered_map<uint64_t, Result>> verdicts_;

@@ -58,6 +58,11 @@ World make_world(std::shared_ptr<const k8s::Snapshot> snapshot, const WorldOptio
     auto view = out.views.find(pod->spec.nodeName);
     if (view != out.views.end()) view->second.pods.emplace(key.str(), plumbed(*pod, ++ifindex));
   }
+  for (const auto& text : options.node_resolvers)
+    if (auto address = net::IpAddress::parse(text); address && std::ranges::any_of(out.views, [&](const auto& v) {
+                                                      return has_family(v.second, address->is_v4());
+                                                    }))
+      out.node_resolvers.push_back(*address);
   std::vector<desired::NodeView> views;
   for (const auto& [name, view] : out.views) views.push_back(view);
   auto tables = desired::compile_all(*snapshot, views);

@@ -38,16 +38,20 @@ Result<void> resolve_for(const ProbeSource& source, const explain::Matrix& matri
 }  // namespace
 
 Result<NameAnswers> resolve_names(const RunningLab& lab, const std::vector<ProbeSource>& sources,
-                                  const explain::Matrix& matrix, std::chrono::milliseconds timeout) {
+                                  const explain::Matrix& matrix, std::chrono::milliseconds timeout,
+                                  std::chrono::milliseconds patience) {
   size_t targets = matrix.targets.size();
   auto shared = TRY(SharedArray<NameAnswer>::make(sources.size() * targets));
+  std::vector<std::chrono::milliseconds> limits(sources.size(), timeout);
+  for (const auto& cell : matrix.cells)
+    if (cell.expected != explain::Verdict::kDeny) limits[cell.from] = timeout + patience;
   std::map<std::string, std::vector<size_t>> by_node;
   for (size_t i = 0; i < sources.size(); ++i) by_node[sources[i].node].push_back(i);
   std::vector<std::string> nodes;
   for (const auto& [node, indexes] : by_node) nodes.push_back(node);
   TRY_VOID(in_node_processes(lab, nodes, [&](const std::string& node) -> Result<void> {
     for (size_t index : by_node[node])
-      TRY_VOID(resolve_for(sources[index], matrix, timeout, shared.span().subspan(index * targets, targets)));
+      TRY_VOID(resolve_for(sources[index], matrix, limits[index], shared.span().subspan(index * targets, targets)));
     return {};
   }));
   return NameAnswers{targets, {shared.span().begin(), shared.span().end()}};

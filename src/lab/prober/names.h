@@ -23,8 +23,9 @@ struct NameAnswers {
 };
 
 // Every source asks for every target, with its own resolv.conf, from its node's cgroup. A source that got no answer to
-// its first name is taken to get none to the others.
+// its first name is taken to get none to the others; `patience` is what those have beyond `timeout` who should get one.
 Result<NameAnswers> resolve_names(const RunningLab& lab, const std::vector<ProbeSource>& sources,
-                                  const explain::Matrix& matrix, std::chrono::milliseconds timeout);
+                                  const explain::Matrix& matrix, std::chrono::milliseconds timeout,
+                                  std::chrono::milliseconds patience);
 
 }  // namespace carrick::lab

@@ -81,7 +81,7 @@ Result<ProbeReport> probe(const RunningLab& lab, const explain::World& world, co
   // By name: what each source is told first. A name without an address ends its cells here.
   NameAnswers names;
   if (matrix.via == explain::Via::kDns)
-    names = TRY(resolve_names(lab, sources, matrix, options.timeout + options.patience));
+    names = TRY(resolve_names(lab, sources, matrix, options.timeout, options.patience));
   std::vector<ProbeTask> tasks;
   std::vector<uint32_t> cell_of;
   for (size_t i = 0; i < matrix.cells.size(); ++i) {

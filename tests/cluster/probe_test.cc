@@ -1,0 +1,122 @@
+#include <boost/json.hpp>
+
+#include "tests/cluster/lab_fixture.h"
+
+// What `carrick probe` has to know beyond ordinary pods.
+namespace carrick::cluster_tests {
+namespace {
+
+namespace json = boost::json;
+
+// Pods in their node's network, with the node's resolver and with the cluster's; a pod whose egress policy forbids it
+// to ask any resolver; Services of both families and of one.
+constexpr const char* kHostNetwork = R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: host-1, labels: {app: host}}
+spec: {hostNetwork: true, nodeName: node1, containers: [{name: c, image: x, ports: [{containerPort: 9100}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: host-2, labels: {app: host}}
+spec: {hostNetwork: true, dnsPolicy: ClusterFirstWithHostNet, nodeName: node2, containers: [{name: c, image: x, ports: [{containerPort: 9100}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: beside, labels: {app: beside}}
+spec: {hostNetwork: true, nodeName: node1, containers: [{name: c, image: x, ports: [{containerPort: 9200}, {containerPort: 9300, protocol: UDP}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {nodeName: node1, containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shut-in, labels: {app: shut-in}}
+spec: {dnsPolicy: Default, nodeName: node2, containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: host}
+spec: {selector: {app: host}, ipFamilyPolicy: PreferDualStack, ports: [{port: 9100}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut-in}
+spec:
+  podSelector: {matchLabels: {app: shut-in}}
+  policyTypes: [Egress]
+  egress: [{to: [{podSelector: {}}]}]
+)";
+
+class ProbeTest : public LabTest {
+ protected:
+  // "from -> to" and what was observed.
+  std::map<std::string, std::string> probe(const std::string& way) {
+    Ended probed = carrick(fmt::format("probe --lab {} --all -o json {}", name_, way));
+    EXPECT_EQ(probed.code, 0) << way << probed.out << probed.err;
+    std::map<std::string, std::string> out;
+    if (probed.code != 0) return out;
+    for (const auto& cell : json::parse(probed.out).at("cells").as_array())
+      out[fmt::format("{} -> {}", cell.at("from").as_string().c_str(), cell.at("to").as_string().c_str())] =
+          cell.at("observed").as_string();
+    return out;
+  }
+};
+
+TEST_F(ProbeTest, HostNetworkPodsAreSourcesAndTargets) {
+  Ended started =
+      carrick(fmt::format("lab up --name {} --nodes 2 --timeout 60 -f {}", name_, write_manifest(kHostNetwork)));
+  ASSERT_EQ(started.code, 0) << started.err << started.out;
+  for (const char* family : {"", " --ip-family ipv6"}) {
+    auto by_pod = probe(std::string("--via pod") + family);
+    EXPECT_EQ(by_pod["default/host-1 -> default/web"], "allow") << "its own node always reaches a pod (NP-10)";
+    EXPECT_EQ(by_pod["default/host-2 -> default/web"], "deny");
+    EXPECT_EQ(by_pod["default/beside -> default/host-1"], "allow");
+    EXPECT_EQ(by_pod["default/shut-in -> default/host-1"], "deny") << "a node is no pod";
+  }
+  auto by_service = probe("--via service");
+  EXPECT_EQ(by_service["default/host-1 -> default/svc/host"], "allow");
+  EXPECT_EQ(by_service["default/host-2 -> default/svc/web"], "deny");
+  auto by_name = probe("--via dns");
+  EXPECT_EQ(by_name["default/host-1 -> default/svc/host"], "refuse") << "asks the resolver of its node";
+  EXPECT_EQ(by_name["default/host-2 -> default/svc/host"], "allow");
+  EXPECT_EQ(by_name["default/shut-in -> default/svc/host"], "deny") << "may ask nobody";
+  auto by_name6 = probe("--via dns --ip-family ipv6");
+  EXPECT_EQ(by_name6["default/web -> default/svc/host"], "allow");
+  EXPECT_EQ(by_name6["default/web -> default/svc/web"], "refuse") << "the Service has IPv4 alone";
+
+  // The same of single questions.
+  for (const auto& [line, verdict] : by_name) {
+    size_t arrow = line.find(" -> "), name = line.rfind('/') + 1;
+    std::string service = line.substr(name);
+    Ended told = carrick(fmt::format("explain --lab {} {} {}.default.svc.cluster.local --port {}/tcp", name_,
+                                     line.substr(0, arrow), service, service == "web" ? 80 : 9100));
+    EXPECT_TRUE(told.out.starts_with(verdict + ":")) << line << "\n" << told.out << told.err;
+  }
+}
+
+TEST_F(ProbeTest, ThatNothingCanBeProbedIsSaidWithTheReason) {
+  Ended started =
+      carrick(fmt::format("lab up --name {} --nodes 1 --timeout 60 -f {}", name_, write_manifest(kTwoTiers)));
+  ASSERT_EQ(started.code, 0) << started.err << started.out;
+  Ended probed = carrick(fmt::format("probe --lab {} --all --via service --ip-family ipv6", name_));
+  EXPECT_EQ(probed.code, 2);
+  EXPECT_NE(probed.err.find("no Service of the selected pods has an IPv6 address; 2 have one of the other family"),
+            std::string::npos)
+      << probed.err;
+}
+
+}  // namespace
+}  // namespace carrick::cluster_tests
