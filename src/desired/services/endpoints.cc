@@ -20,7 +20,7 @@ std::optional<Candidate> make_candidate(const k8s::EndpointSlice& slice, size_t 
   if (!address || address->is_v4() != v4 || !usable_endpoint_address(*address)) return std::nullopt;
   Candidate out;
   out.ready = endpoint.conditions.ready.value_or(true);
-  out.serving = endpoint.conditions.serving.value_or(out.ready);
+  out.serving = endpoint.conditions.serving.value_or(true);
   out.terminating = endpoint.conditions.terminating.value_or(false);
   out.backend.address = *address;
   out.backend.port = port;

@@ -7,7 +7,7 @@
 // Which endpoints of a Service port a node uses: CategorizeEndpoints of kube-proxy, SVC-D1.
 namespace carrick::desired {
 
-// One endpoint of one Service port, with its conditions resolved (nil ready = true, nil serving = ready, nil
+// One endpoint of one Service port, with its conditions resolved (nil ready = true, nil serving = true, nil
 // terminating = false).
 struct Candidate {
   Backend backend;

@@ -104,6 +104,29 @@ TEST_F(Services, HintsCountWhenAllReadyEndpointsHaveThem) {  // KEP-3015
   EXPECT_EQ(shown(row("10.96.1.1")->backends), List{"10.1.1.2:8080"});
   slice({hinted("10.1.1.2", 1, "west", nullptr), hinted("10.1.2.2", 2, "west", nullptr)});
   EXPECT_EQ(row("10.96.1.1")->backends.size(), 2u);  // no hint speaks of this zone
+  slice({hinted("10.1.1.2", 1, "east", "node-1"), hinted("10.1.2.2", 2, "west", "node-2")});
+  EXPECT_EQ(shown(row("10.96.1.1")->backends), List{"10.1.1.2:8080"});  // none for this node: the zone's
+  auto unready = endpoint("10.1.2.3", 2, "f--");
+  slice({hinted("10.1.1.2", 1, "east", nullptr), unready});
+  EXPECT_EQ(shown(row("10.96.1.1")->backends), List{"10.1.1.2:8080"});  // only ready ones must have hints
+  // Terminating ones are taken from everywhere, hints or not; policy Local never looks at hints.
+  auto draining = hinted("10.1.1.2", 1, "west", nullptr);
+  draining.conditions = {false, true, true};
+  slice({draining});
+  EXPECT_EQ(shown(row("10.96.1.1")->backends), List{"10.1.1.2:8080"});
+  service->spec.internalTrafficPolicy = "Local";
+  slice({hinted("10.1.0.2", 0, "west", "node-1"), hinted("10.1.1.2", 1, "east", "node-0")});
+  EXPECT_EQ(shown(row("10.96.1.1")->backends), List{"10.1.0.2:8080"});
+}
+
+TEST_F(Services, ReadyAndTerminatingIsReady) {  // SVC-D29: publishNotReadyAddresses
+  slice({endpoint("10.1.1.2", 1, "ttt"), endpoint("10.1.2.2", 2, "tft"), endpoint("10.1.0.2", 0, "ftt")});
+  EXPECT_EQ(shown(row("10.96.1.1")->backends), (List{"10.1.1.2:8080", "10.1.2.2:8080"}));
+}
+
+TEST_F(Services, NilServingMeansServing) {  // as kube-proxy reads the API
+  slice({endpoint("10.1.1.2", 1, "f-t"), endpoint("10.1.2.2", 2, "fft")});
+  EXPECT_EQ(shown(row("10.96.1.1")->backends), List{"10.1.1.2:8080"});
 }
 
 TEST_F(Services, BadAddressesAndOtherFamiliesAreNoEndpoints) {  // SVC-D21, D22
