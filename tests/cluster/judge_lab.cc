@@ -102,7 +102,15 @@ Result<void> JudgeLab::apply(const std::vector<k8s::ManifestObject>& objects) {
     if (std::ranges::none_of(made_, [&](const auto& o) { return o.kind == object.kind && o.key == object.key; }))
       made_.push_back(object);
   }
-  return lab::apply_manifests(credentials_, manifests);
+  TRY_VOID(lab::apply_manifests(credentials_, manifests));
+  // As a load balancer would, whose word the API server takes.
+  for (const auto& object : objects)
+    if (const auto* status = object.document.if_contains("status"); status && object.kind == "Service")
+      TRY(watch::request_once(credentials_, {.method = "PATCH",
+                                             .target = path_of(object) + "/status",
+                                             .body = json::serialize(json::object{{"status", *status}}),
+                                             .content_type = "application/merge-patch+json"}));
+  return {};
 }
 
 Result<void> JudgeLab::remove(const k8s::ManifestObject& object) {

@@ -34,7 +34,7 @@ class Runner {
     for (const auto& [address, node] : scenario_.routes)
       TRY_VOID(lab_.route(TRY(net::IpAddress::parse(address)), node));
     for (const auto& step : scenario_.steps) {
-      if (step.kind == Step::Kind::kApply) TRY_VOID(lab_.apply(TRY(objects_.apply(step))));
+      if (step.kind == Step::Kind::kApply) TRY_VOID(apply(step));
       if (step.kind == Step::Kind::kDelete) TRY_VOID(lab_.remove(TRY(objects_.remove(step))));
       if (step.kind == Step::Kind::kExpect) TRY_VOID(expect(step));
     }
@@ -42,6 +42,15 @@ class Runner {
   }
 
  private:
+  Result<void> apply(const Step& step) {
+    explain::World world;
+    if (testing::needs_world(step)) {
+      TRY_VOID(lab_.settle(TRY(objects_.plan())));
+      world = TRY(lab_.world());
+    }
+    return lab_.apply(TRY(objects_.apply(step, world)));
+  }
+
   Result<void> expect(const Step& step) {
     if (!step.mark.asks(Judge::kLab)) {
       testing::count_expectations(Judge::kLab, 0, step.expectations.size());

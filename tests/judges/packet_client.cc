@@ -14,7 +14,6 @@ using net::Protocol;
 constexpr uint16_t kDnsPort = 53;
 constexpr size_t kIpQuote = 48;  // of an ICMP error: the IP header and 8 bytes are enough
 constexpr size_t kEthernet = 14;
-constexpr size_t kLongestStory = 4000;
 
 net::Frame segment(const net::SocketAddress& from, const net::SocketAddress& to, Protocol protocol, uint8_t flags) {
   net::Frame out = net::eth().ip(from.address, to.address);
@@ -155,10 +154,10 @@ Result<void> PacketClient::attempt(const Asked& asked, const Client& client, con
   if (packets) exchange(client, wanted, protocol, next_port_++, seen);
   auto door = doors_.find(client.node);
   if (door == doors_.end() || protocol == Protocol::kSctp) return {};
-  auto aim = TRY(door->second->connect(wanted, protocol));
+  auto aim = TRY(door->second->connect(wanted, protocol, client.link != 0));
   if (aim.refused) {
-    seen.verdicts.insert("refuse");
-    seen.story += fmt::format("  the socket hook refuses {}\n", wanted.str());
+    if (seen.verdicts.insert("refuse").second)
+      seen.story += fmt::format("  the socket hook refuses {}\n", wanted.str());
     return {};
   }
   if (packets && aim.target == wanted) return {};
@@ -193,16 +192,16 @@ bool PacketClient::listens(const End& end, const net::SocketAddress& at, Protoco
 void PacketClient::exchange(const Client& client, const net::SocketAddress& target, Protocol protocol, uint16_t port,
                             Seen& seen) const {
   const net::SocketAddress own{client.address, port};
+  // The first of each kind is story enough.
   auto say = [&](std::string verdict, const std::string& story) {
-    seen.verdicts.insert(std::move(verdict));
-    if (seen.story.size() < kLongestStory) seen.story += story;
+    if (seen.verdicts.insert(std::move(verdict)).second) seen.story += story;
   };
-  if (client.link && target.address == client.address) {  // never leaves the pod
-    End here{.kind = EndKind::kPod, .node = client.node, .link = client.link};
-    bool open = listens(here, target, protocol);
-    if (open) seen.reached.insert(who_has(world_, target.address, {target.port, protocol}));
-    if (open) seen.clients.insert(client.address.str());
-    return say(open ? "allow" : "refuse", "  its own address: no packet leaves the pod\n");
+  if (target.address.is_loopback() || (client.link && target.address == client.address)) {
+    End here{.kind = client.link ? EndKind::kPod : EndKind::kNode, .node = client.node, .link = client.link};
+    bool open = listens(here, {client.address, target.port}, protocol);
+    if (open) seen.reached.insert(who_has(world_, client.address, {target.port, protocol}));
+    if (open) seen.clients.insert(target.address.str());
+    return say(open ? "allow" : "refuse", "  its own address: no packet leaves\n");
   }
   End there = send(client, segment(own, target, protocol, net::kSyn));
   if (!there.reason.empty()) seen.reasons.insert(there.reason);

@@ -13,7 +13,9 @@ class Runner {
   void run() {
     for (const auto& step : scenario_.steps) {
       if (step.kind == Step::Kind::kApply) {
-        auto applied = world_.apply(step);
+        auto now = needs_world(step) ? world_.plan() : explain::World();
+        ASSERT_TRUE(now) << now.error().message;
+        auto applied = world_.apply(step, *now);
         ASSERT_TRUE(applied) << applied.error().message;
       }
       if (step.kind == Step::Kind::kDelete) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -184,7 +185,9 @@ Result<Scenario> load_scenario(const std::string& path) {
 
 std::vector<std::string> scenario_files() {
   std::vector<std::string> out;
-  for (const auto& entry : std::filesystem::directory_iterator(std::string(CARRICK_SOURCE_DIR) + "/tests/scenarios"))
+  const char* elsewhere = std::getenv("CARRICK_SCENARIOS");
+  const std::string folder = elsewhere ? elsewhere : std::string(CARRICK_SOURCE_DIR) + "/tests/scenarios";
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (entry.path().extension() == ".scn") out.push_back(entry.path());
   std::ranges::sort(out);
   return out;

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "controllers/plan.h"
 #include "desired/object_facts.h"
+#include "k8s/codec.h"
 
 namespace carrick::testing {
 namespace {
@@ -41,6 +42,41 @@ class Counters : public ::testing::Environment {
 Counters* const counters = static_cast<Counters*>(::testing::AddGlobalTestEnvironment(new Counters));
 
 std::string place(const Scenario& scenario, int line) { return fmt::format("{}:{}", scenario.file, line); }
+
+Result<std::string> with_addresses(const explain::World& world, const Scenario& scenario, const Step& step) {
+  std::string out = step.yaml;
+  for (size_t at; (at = out.find("$(")) != std::string::npos;) {
+    size_t end = out.find(')', at);
+    std::string asked = out.substr(at + 2, end == std::string::npos ? end : end - at - 2), found;
+    auto parts = split(asked, ' ');
+    size_t slash = parts[0].find('/');
+    if (end == std::string::npos || slash == std::string::npos)
+      return fail(ErrorKind::kInvalid, "{}: $({}: write $(NS/POD) or $(NS/POD ipv6)", place(scenario, step.line),
+                  asked);
+    auto pod =
+        world.snapshot->pods.find({std::string(parts[0].substr(0, slash)), std::string(parts[0].substr(slash + 1))});
+    bool v6 = parts.size() > 1 && parts[1] == "ipv6";
+    if (pod != world.snapshot->pods.end())
+      for (const auto& address : desired::addresses_of(*pod->second))
+        if (address.is_v4() != v6) found = address.str();
+    if (found.empty())
+      return fail(ErrorKind::kInvalid, "{}: no pod has the address $({})", place(scenario, step.line), asked);
+    out.replace(at, end + 1 - at, found);
+  }
+  return out;
+}
+
+// The API takes the status of a Service from nobody but load balancers; in a scenario the file is one.
+Result<void> take_status(k8s::Snapshot& snapshot, const k8s::ManifestObject& object) {
+  auto service = snapshot.services.find(object.key);
+  const auto* status = object.document.if_contains("status");
+  if (object.kind != "Service" || service == snapshot.services.end() || !status) return {};
+  json::object document = k8s::encode(*service->second);
+  document["status"] = *status;
+  snapshot.services.insert_or_assign(object.key,
+                                     std::make_shared<const k8s::Service>(TRY(k8s::decode<k8s::Service>(document))));
+  return {};
+}
 
 class Understander {
  public:
@@ -140,10 +176,13 @@ class Understander {
 
 }  // namespace
 
-Result<std::vector<k8s::ManifestObject>> ScenarioWorld::apply(const Step& step) {
+bool needs_world(const Step& step) { return step.yaml.find("$(") != std::string::npos; }
+
+Result<std::vector<k8s::ManifestObject>> ScenarioWorld::apply(const Step& step, const explain::World& world) {
+  std::string yaml = TRY(with_addresses(world, scenario_, step));
   // Lines of the file, not of the step.
   auto parsed =
-      TRY(k8s::parse_manifest(std::string(static_cast<size_t>(step.yaml_line) - 1, '\n') + step.yaml, scenario_.file));
+      TRY(k8s::parse_manifest(std::string(static_cast<size_t>(step.yaml_line) - 1, '\n') + yaml, scenario_.file));
   std::vector<k8s::ManifestObject> out;
   for (auto& object : parsed) {
     auto known =

@@ -17,6 +17,9 @@ struct Asked {
   std::string node;       // the client is a process of this node
 };
 
+// Does the step speak of addresses that its world gives?
+bool needs_world(const Step& step);
+
 // What a judge saw of one expectation over all its tries.
 struct Seen {
   std::set<std::string> verdicts;  // allow, deny, refuse; anything else is wrong in itself
@@ -30,8 +33,9 @@ class ScenarioWorld {
  public:
   explicit ScenarioWorld(const Scenario& scenario) : scenario_(scenario) {}
 
-  // A document of a known name is merged into it (RFC 7386). Returns the documents as they now are.
-  Result<std::vector<k8s::ManifestObject>> apply(const Step& step);
+  // A document of a known name is merged into it (RFC 7386). Returns the documents as they now are. $(NS/POD) and
+  // $(NS/POD ipv6) stand for the address that a pod of `world` has.
+  Result<std::vector<k8s::ManifestObject>> apply(const Step& step, const explain::World& world);
   Result<k8s::ManifestObject> remove(const Step& step);  // kNotFound
   const std::vector<k8s::ManifestObject>& objects() const { return objects_; }
   // What a cluster would make of them.
