@@ -64,6 +64,7 @@ void Compiler::State::run(const k8s::Snapshot& snapshot, const k8s::ChangeSet& c
   if (round.nodes) tables.routes = compile_routes(snapshot, node);
   update_services(round);
   update_names(round);
+  before = snapshot;
   tables.revision = snapshot.revision;
   tables.prune = snapshot.synced;
 }
@@ -77,10 +78,10 @@ void Compiler::State::note_nodes(Round& round, const Keys& changed) {
     if (object != round.snapshot.nodes.end())
       facts = {internal_ips(*object->second), every_ip(*object->second), pod_cidrs(*object->second),
                zone_of(*object->second)};
-    NodeFacts before = known == nodes.end() ? NodeFacts() : known->second;
-    if (facts == before && (object != round.snapshot.nodes.end()) == (known != nodes.end())) continue;
+    NodeFacts old = known == nodes.end() ? NodeFacts() : known->second;
+    if (facts == old && (object != round.snapshot.nodes.end()) == (known != nodes.end())) continue;
     round.nodes = true;
-    if (key.name == node.node_name && facts.zone != before.zone) round.own_zone = true;
+    if (key.name == node.node_name && facts.zone != old.zone) round.own_zone = true;
     if (object == round.snapshot.nodes.end())
       nodes.erase(key.name);
     else

@@ -47,8 +47,9 @@ struct Compiler::State {
     const k8s::Snapshot& snapshot;
     const NodeView& node;
     Keys pods, services;
-    bool nodes = false, namespaces = false, policies = false, zone = false, local_pods = false;
-    bool own_zone = false;  // zone of this node
+    bool nodes = false, namespaces = false, policies = false, local_pods = false;
+    bool service_namespaces = false;  // the set of those that hold a Service
+    bool own_zone = false;            // zone of this node
   };
 
   void run(const k8s::Snapshot& snapshot, const k8s::ChangeSet& changes, const NodeView& node);
@@ -62,6 +63,7 @@ struct Compiler::State {
   void update_names(Round& round);
 
   Tables tables;
+  k8s::Snapshot before;  // what the tables were computed from
   NodeView node;
   std::map<std::string, NodeFacts> nodes;
 
@@ -78,20 +80,28 @@ struct Compiler::State {
   std::optional<PeerIndex> peers;
 
   // services
-  std::map<k8s::NamespacedName, k8s::NamespacedName> service_of_slice;
-  std::map<k8s::NamespacedName, Keys> slices_of_service;
-  std::map<k8s::NamespacedName, FrontendTable> frontends;
-  std::map<FrontendKey, Keys> claims;
+  struct ServiceState {
+    std::vector<std::string> slices;  // names, sorted
+    std::vector<FrontendTable::Entry> frontends;
+    std::vector<NameRows::Entry> names;
+    ReverseNames reverse;
+    bool exists = false;  // false: slices whose Service is not there
+  };
+  std::map<k8s::NamespacedName, ServiceState> services;
+  std::map<FrontendKey, Keys> contested;  // Services that claim a key which another one has
   FrontendTable host_ports;
   SliceList slices(const k8s::Snapshot& snapshot, const k8s::NamespacedName& service) const;
-  void settle_frontend(const FrontendKey& key);
+  void set_frontends(const k8s::NamespacedName& service, ServiceState& state, const FrontendTable& fresh);
+  void claim(const FrontendTable::Entry& entry, const k8s::NamespacedName& service);
+  void give_up(const FrontendKey& key, const k8s::NamespacedName& service);
+  void update_host_ports();
 
   // names
-  std::map<k8s::NamespacedName, ServiceNames> names;
-  std::map<std::string, NameRow> zone_rows;
+  std::map<std::string, size_t> services_in;  // namespace -> how many
+  NameRows zone_rows;
   std::map<k8s::NamespacedName, std::vector<net::IpAddress>> pod_addresses;
   std::map<net::IpAddress, Keys> pod_names;
-  void set_service_names(const k8s::NamespacedName& key, ServiceNames fresh);
+  void set_service_names(ServiceState& state, ServiceNames fresh);
   void set_pod_name(const k8s::NamespacedName& key, const k8s::Pod* pod);
 };
 

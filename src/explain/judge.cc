@@ -26,16 +26,17 @@ const net::IpAddress* PodPlace::address(Family family) const {
 }
 
 namespace {
-template <class T>
-std::vector<int> lengths_of(const std::map<net::Prefix, T>& table) {
+// Tables keyed by prefix.
+template <class Table>
+std::vector<int> lengths_of(const Table& table) {
   std::set<int, std::greater<>> lengths;
   for (const auto& [prefix, row] : table) lengths.insert(prefix.length());
   return {lengths.begin(), lengths.end()};
 }
 
-template <class T>
-const T* longest(const std::map<net::Prefix, T>& table, const std::vector<int>& lengths,
-                 const net::IpAddress& address) {
+template <class Table>
+const typename Table::mapped_type* longest(const Table& table, const std::vector<int>& lengths,
+                                           const net::IpAddress& address) {
   for (int length : lengths) {
     if (address.is_v4() && length < 96) break;  // an IPv6 prefix never speaks for IPv4
     auto row = table.find(net::Prefix(address, length));

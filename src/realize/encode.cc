@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <set>
+#include <unordered_set>
 
 namespace carrick::realize {
 namespace {
@@ -27,18 +29,25 @@ static_assert(SCOPE_INTERNAL == int(desired::FrontendScope::kInternal) &&
               SCOPE_EXTERNAL == int(desired::FrontendScope::kExternal) &&
               SCOPE_LOOPBACK == int(desired::FrontendScope::kLoopback));
 
-// ::ffff:0:0/96: without it an IPv6 prefix shorter than 96 bits would speak for every IPv4 address.
-const net::Prefix& v4_guard() {
-  static const net::Prefix guard(net::IpAddress::v4(0), 96);
-  return guard;
-}
-
 template <class K, class V>
 reconcile::Row row(const K& key, const V& value, std::string owner) {
   return {bytes_of(key), bytes_of(value), std::move(owner)};
 }
 
+// Members are keyed by address and port: of equal ones the first counts. Compiled lists are sorted and have none.
+bool strictly_sorted(const std::vector<backend_value>& backends) {
+  return std::ranges::adjacent_find(backends, [](const backend_value& a, const backend_value& b) {
+           return std::memcmp(&a, &b, offsetof(backend_value, flags)) >= 0;
+         }) == backends.end();
+}
+
 }  // namespace
+
+// ::ffff:0:0/96: without it an IPv6 prefix shorter than 96 bits would speak for every IPv4 address.
+const net::Prefix& v4_guard() {
+  static const net::Prefix guard(net::IpAddress::v4(0), 96);
+  return guard;
+}
 
 wire_address wire_of(const net::IpAddress& address) {
   wire_address out;
@@ -68,15 +77,17 @@ Rows encode_pods(const desired::PodTable& table) {
 Rows encode_peers(const desired::PeerTable& table) {
   Rows rows;
   if (!table.contains(v4_guard())) rows.push_back(row(wire_of(v4_guard()), peer_value{}, ""));
-  for (const auto& [prefix, peer] : table) {
-    peer_value value{};
-    if (!peer.node.is_unspecified()) value.node = wire_of(peer.node);
-    value.identity = peer.identity;
-    value.ifindex = peer.ifindex;
-    value.kind = static_cast<uint8_t>(peer.kind);
-    rows.push_back(row(wire_of(prefix), value, peer.owner.str()));
-  }
+  for (const auto& [prefix, peer] : table) rows.push_back(encode_peer(prefix, peer));
   return rows;
+}
+
+reconcile::Row encode_peer(const net::Prefix& prefix, const desired::PeerRow& peer) {
+  peer_value value{};
+  if (!peer.node.is_unspecified()) value.node = wire_of(peer.node);
+  value.identity = peer.identity;
+  value.ifindex = peer.ifindex;
+  value.kind = static_cast<uint8_t>(peer.kind);
+  return row(wire_of(prefix), value, peer.owner.str());
 }
 
 Rows encode_cidrs(const desired::CidrTable& table) {
@@ -105,69 +116,83 @@ Rows encode_policy(const desired::PolicyTable& table) {
   return rows;
 }
 
-// Rows of a list of clients that has not been written yet; its name, 0 for everybody.
-uint64_t add_sources(const std::vector<net::Prefix>& ranges, const std::string& owner, std::set<uint64_t>& written,
-                     Rows& rows) {
-  if (ranges.empty()) return 0;
-  const std::set<net::Prefix> distinct(ranges.begin(), ranges.end());
+SourceList source_list(const desired::FrontendRow& frontend) {
+  SourceList out;
+  out.ranges.insert(frontend.source_ranges.begin(), frontend.source_ranges.end());
   std::string content;
-  for (const auto& range : distinct) content += bytes_of(wire_of(range));
-  const uint64_t name = net::stable_hash(content);
-  if (!written.insert(name).second) return name;
-  for (const auto& range : distinct) {
+  for (const auto& range : out.ranges) content += bytes_of(wire_of(range));
+  if (!out.ranges.empty()) out.name = net::stable_hash(content);
+  return out;
+}
+
+void encode_sources(const SourceList& list, const std::string& owner, Rows& sources) {
+  for (const auto& range : list.ranges) {
     source_lpm_key key{};
     key.length = SOURCE_LIST_BITS + static_cast<uint32_t>(range.length());
-    key.list[0] = static_cast<uint32_t>(name);
-    key.list[1] = static_cast<uint32_t>(name >> 32);
+    key.list[0] = static_cast<uint32_t>(list.name);
+    key.list[1] = static_cast<uint32_t>(list.name >> 32);
     key.address = wire_of(range.address());
-    rows.push_back(row(key, uint32_t{1}, owner));
+    sources.push_back(row(key, uint32_t{1}, owner));
   }
-  return name;
+}
+
+BackendSet backend_set(const desired::FrontendKey& key, const desired::FrontendRow& frontend) {
+  const bool v4 = key.address.is_v4();
+  BackendSet out;
+  std::string content = bytes_of(frontend.service_id);
+  for (const auto& backend : frontend.backends) {
+    if (backend.address.is_v4() != v4) continue;  // a frontend serves its own family
+    backend_value value{};
+    value.address = wire_of(backend.address);
+    value.port_be = htons(backend.port);
+    value.flags = backend.local ? BACKEND_LOCAL : 0;
+    content.append(reinterpret_cast<const char*>(&value), sizeof value);
+    out.backends.push_back(value);
+  }
+  if (!out.backends.empty()) out.name = net::stable_hash(content);
+  return out;
+}
+
+reconcile::Row encode_frontend(const desired::FrontendKey& key, const desired::FrontendRow& frontend,
+                               const BackendSet& set, const SourceList& sources) {
+  frontend_key wire_key{};
+  wire_key.address = wire_of(key.address);
+  wire_key.port_be = htons(key.port);
+  wire_key.protocol = static_cast<uint8_t>(key.protocol);
+  wire_key.scope = static_cast<uint8_t>(key.scope);
+  frontend_value value{};
+  value.service_id = frontend.service_id;
+  value.set = set.name;
+  value.sources = sources.name;
+  value.count = static_cast<uint32_t>(set.backends.size());
+  value.affinity_seconds = frontend.affinity_seconds;
+  value.flags = (frontend.drop_when_empty ? FRONTEND_DROP_WHEN_EMPTY : 0) | (frontend.snat ? FRONTEND_SNAT : 0);
+  return row(wire_key, value, frontend.owner.str());
+}
+
+void encode_set(const BackendSet& set, const std::string& owner, Rows& backends, Rows& members) {
+  const bool distinct = strictly_sorted(set.backends);
+  std::set<std::string> seen;
+  for (uint32_t slot = 0; slot < set.backends.size(); ++slot) {
+    backends.push_back(row(backend_key{set.name, slot, 0}, set.backends[slot], owner));
+    member_key member{};
+    member.set = set.name;
+    member.address = set.backends[slot].address;
+    member.port_be = set.backends[slot].port_be;
+    if (distinct || seen.insert(bytes_of(member)).second) members.push_back(row(member, slot, owner));
+  }
 }
 
 ServiceRows encode_services(const desired::FrontendTable& table) {
   ServiceRows rows;
-  std::set<uint64_t> sets, lists;  // equal lists of one service are written once
+  std::unordered_set<uint64_t> sets, lists;
   for (const auto& [key, frontend] : table) {
-    const std::string owner = frontend.owner.str();
-    const bool v4 = key.address.is_v4();
-    const uint64_t sources = add_sources(frontend.source_ranges, owner, lists, rows.sources);
-    std::vector<backend_value> backends;
-    for (const auto& backend : frontend.backends) {
-      if (backend.address.is_v4() != v4) continue;  // a frontend serves its own family
-      backend_value value{};
-      value.address = wire_of(backend.address);
-      value.port_be = htons(backend.port);
-      value.flags = backend.local ? BACKEND_LOCAL : 0;
-      backends.push_back(value);
-    }
-    // The name of a list is its content: see bpf/wire/services.h.
-    std::string content = bytes_of(frontend.service_id);
-    for (const auto& backend : backends) content += bytes_of(backend);
-    const uint64_t set = net::stable_hash(content);
-    frontend_key wire_key{};
-    wire_key.address = wire_of(key.address);
-    wire_key.port_be = htons(key.port);
-    wire_key.protocol = static_cast<uint8_t>(key.protocol);
-    wire_key.scope = static_cast<uint8_t>(key.scope);
-    frontend_value value{};
-    value.service_id = frontend.service_id;
-    value.set = backends.empty() ? 0 : set;
-    value.sources = sources;
-    value.count = static_cast<uint32_t>(backends.size());
-    value.affinity_seconds = frontend.affinity_seconds;
-    value.flags = (frontend.drop_when_empty ? FRONTEND_DROP_WHEN_EMPTY : 0) | (frontend.snat ? FRONTEND_SNAT : 0);
-    rows.frontends.push_back(row(wire_key, value, owner));
-    if (backends.empty() || !sets.insert(set).second) continue;
-    std::set<std::string> seen;
-    for (uint32_t slot = 0; slot < backends.size(); ++slot) {
-      rows.backends.push_back(row(backend_key{set, slot, 0}, backends[slot], owner));
-      member_key member{};
-      member.set = set;
-      member.address = backends[slot].address;
-      member.port_be = backends[slot].port_be;
-      if (seen.insert(bytes_of(member)).second) rows.members.push_back(row(member, slot, owner));
-    }
+    const BackendSet set = backend_set(key, frontend);
+    const SourceList list = source_list(frontend);
+    rows.frontends.push_back(encode_frontend(key, frontend, set, list));
+    const std::string& owner = rows.frontends.back().owner;
+    if (set.name && sets.insert(set.name).second) encode_set(set, owner, rows.backends, rows.members);
+    if (list.name && lists.insert(list.name).second) encode_sources(list, owner, rows.sources);
   }
   return rows;
 }

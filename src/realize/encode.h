@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstring>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,29 @@ Rows encode_pods(const desired::PodTable& table);
 Rows encode_peers(const desired::PeerTable& table);
 Rows encode_cidrs(const desired::CidrTable& table);
 Rows encode_policy(const desired::PolicyTable& table);
+
+reconcile::Row encode_peer(const net::Prefix& prefix, const desired::PeerRow& peer);
+const net::Prefix& v4_guard();  // a row that encode_peers and encode_cidrs always have; see bpf/wire/pods.h
+
+// The list of backends of a frontend. Its name is its content (see bpf/wire/services.h): frontends of one service with
+// equal lists share the rows.
+struct BackendSet {
+  uint64_t name = 0;  // 0: no backends, no rows
+  std::vector<backend_value> backends;
+};
+BackendSet backend_set(const desired::FrontendKey& key, const desired::FrontendRow& frontend);
+void encode_set(const BackendSet& set, const std::string& owner, Rows& backends, Rows& members);
+
+// The clients that a frontend is for, named in the same way; 0: everybody.
+struct SourceList {
+  uint64_t name = 0;
+  std::set<net::Prefix> ranges;
+};
+SourceList source_list(const desired::FrontendRow& frontend);
+void encode_sources(const SourceList& list, const std::string& owner, Rows& sources);
+
+reconcile::Row encode_frontend(const desired::FrontendKey& key, const desired::FrontendRow& frontend,
+                               const BackendSet& set, const SourceList& sources);
 
 struct ServiceRows {
   Rows frontends, backends, members, sources;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <unordered_map>
 
 #include "realize/encode.h"
 
@@ -46,6 +47,40 @@ bool is_cidr_rule(const reconcile::Row& row) {
   return key.peer_kind == POLICY_PEER_CIDR_CLASS;
 }
 
+// How many frontends use each list that is named by its content.
+using Uses = std::unordered_map<uint64_t, uint32_t>;
+
+// Lists that the frontends of one change use or used.
+template <class List>
+class Touched {
+ public:
+  void note(List list, const std::string& owner, int more) {
+    if (const uint64_t name = list.name) lists_.try_emplace(name, std::move(list), owner).first->second.more += more;
+  }
+  // Brings the counts up to date; calls changed(list, owner, wanted) for each that is used for the first time or no
+  // more.
+  template <class Changed>
+  void settle(Uses& uses, Changed changed) const {
+    for (const auto& [name, each] : lists_) {
+      uint32_t& count = uses[name];
+      const bool was_used = count > 0;
+      count += static_cast<uint32_t>(each.more);
+      const bool is_used = count > 0;
+      if (!is_used) uses.erase(name);
+      if (was_used != is_used) changed(each.list, each.owner, is_used);
+    }
+  }
+
+ private:
+  struct Each {
+    Each(List given, std::string owned_by) : list(std::move(given)), owner(std::move(owned_by)) {}
+    List list;
+    std::string owner;
+    int more = 0;
+  };
+  std::map<uint64_t, Each> lists_;
+};
+
 }  // namespace
 
 struct Realizer::State {
@@ -64,7 +99,13 @@ struct Realizer::State {
   uint64_t wanted_revision = 0;
   Status status;
 
+  Uses set_uses, list_uses;  // of lists of backends, of lists of clients
+
   void plan(const desired::Tables& desired);
+  void plan_all_services(const desired::Tables& desired);
+  void plan_changed_services(const desired::FrontendTable& now);
+  void plan_changed_peers(const desired::PeerTable& now);
+  void adjust(Index table, Rows rows, const Rows& gone);
   void carry_out(reconcile::Time now);
   Result<void> publish_config();
   void report();
@@ -73,14 +114,11 @@ struct Realizer::State {
 // Plans only what changed. A table whose rows failed keeps its plan.
 void Realizer::State::plan(const desired::Tables& desired) {
   const bool all = !planned || desired.prune != prune;
-  if (all || desired.frontends != frontends) {
-    auto rows = encode_services(desired.frontends);
-    tables[kBackends].desire(std::move(rows.backends), desired.prune);
-    tables[kMembers].desire(std::move(rows.members), desired.prune);
-    tables[kSources].desire(std::move(rows.sources), desired.prune);
-    tables[kFrontends].desire(std::move(rows.frontends), desired.prune);
-    frontends = desired.frontends;
-  }
+  if (all)
+    plan_all_services(desired);
+  else
+    plan_changed_services(desired.frontends);
+  frontends = desired.frontends;
   if (all || desired.policy.cidrs != policy.cidrs || desired.policy.rows != policy.rows) {
     tables[kCidrs].desire(encode_cidrs(desired.policy.cidrs), desired.prune);
     tables[kPolicy].desire(encode_policy(desired.policy), desired.prune);
@@ -91,12 +129,82 @@ void Realizer::State::plan(const desired::Tables& desired) {
     tables[kPods].desire(encode_pods(desired.pods), desired.prune);
     pods = desired.pods;
   }
-  if (all || desired.peers != peers) {
+  if (all)
     tables[kPeers].desire(encode_peers(desired.peers), desired.prune);
-    peers = desired.peers;
-  }
+  else
+    plan_changed_peers(desired.peers);
+  peers = desired.peers;
   prune = desired.prune;
   planned = true;
+}
+
+void Realizer::State::plan_all_services(const desired::Tables& desired) {
+  ServiceRows rows;
+  set_uses.clear();
+  list_uses.clear();
+  for (const auto& [key, frontend] : desired.frontends) {
+    const BackendSet set = backend_set(key, frontend);
+    const SourceList list = source_list(frontend);
+    rows.frontends.push_back(encode_frontend(key, frontend, set, list));
+    const std::string& owner = rows.frontends.back().owner;
+    if (set.name && ++set_uses[set.name] == 1) encode_set(set, owner, rows.backends, rows.members);
+    if (list.name && ++list_uses[list.name] == 1) encode_sources(list, owner, rows.sources);
+  }
+  tables[kBackends].desire(std::move(rows.backends), desired.prune);
+  tables[kMembers].desire(std::move(rows.members), desired.prune);
+  tables[kSources].desire(std::move(rows.sources), desired.prune);
+  tables[kFrontends].desire(std::move(rows.frontends), desired.prune);
+}
+
+void Realizer::State::plan_changed_services(const desired::FrontendTable& now) {
+  ServiceRows rows, gone;
+  Touched<BackendSet> sets;
+  Touched<SourceList> lists;
+  auto encode = [&](const desired::FrontendTable::value_type& row, int more) {
+    BackendSet set = backend_set(row.first, row.second);
+    SourceList list = source_list(row.second);
+    reconcile::Row encoded = encode_frontend(row.first, row.second, set, list);
+    sets.note(std::move(set), encoded.owner, more);
+    lists.note(std::move(list), encoded.owner, more);
+    return encoded;
+  };
+  desired::FrontendTable::diff(frontends, now, [&](const auto* was, const auto* is) {
+    if (was) {
+      reconcile::Row encoded = encode(*was, -1);
+      if (!is) gone.frontends.push_back(std::move(encoded));
+    }
+    if (is) rows.frontends.push_back(encode(*is, 1));
+  });
+  if (rows.frontends.empty() && gone.frontends.empty()) return;
+  sets.settle(set_uses, [&](const BackendSet& set, const std::string& owner, bool wanted) {
+    encode_set(set, owner, (wanted ? rows : gone).backends, (wanted ? rows : gone).members);
+  });
+  lists.settle(list_uses, [&](const SourceList& list, const std::string& owner, bool wanted) {
+    encode_sources(list, owner, (wanted ? rows : gone).sources);
+  });
+  adjust(kBackends, std::move(rows.backends), gone.backends);
+  adjust(kMembers, std::move(rows.members), gone.members);
+  adjust(kSources, std::move(rows.sources), gone.sources);
+  adjust(kFrontends, std::move(rows.frontends), gone.frontends);
+}
+
+void Realizer::State::plan_changed_peers(const desired::PeerTable& now) {
+  Rows rows, gone;
+  desired::PeerTable::diff(peers, now, [&](const auto* was, const auto* is) {
+    if (is)
+      rows.push_back(encode_peer(is->first, is->second));
+    else if (was->first == v4_guard())
+      rows.push_back(encode_peer(v4_guard(), {}));
+    else
+      gone.push_back(encode_peer(was->first, was->second));
+  });
+  if (!rows.empty() || !gone.empty()) adjust(kPeers, std::move(rows), gone);
+}
+
+void Realizer::State::adjust(Index table, Rows rows, const Rows& gone) {
+  std::vector<std::string> keys;
+  for (const auto& row : gone) keys.push_back(row.key);
+  tables[table].adjust(std::move(rows), keys, prune);
 }
 
 void Realizer::State::carry_out(reconcile::Time now) {

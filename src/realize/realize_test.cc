@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 IpAddress ip(std::string_view text) { return IpAddress::parse(text).value(); }
 Prefix cidr(std::string_view text) { return Prefix::parse(text).value(); }
 const reconcile::Time kStart{};
+const desired::FrontendKey kWeb{ip("10.96.0.10"), 80, Protocol::kTcp};
 const NodeConfig kNode{.uplink_ifindex = 2, .addresses = {ip("192.0.2.11"), ip("2001:db8:2::11")}};
 
 desired::Tables example() {
@@ -34,7 +35,7 @@ desired::Tables example() {
       .rows[{100, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, 101, Protocol::kTcp, 80, 16}] = {};
   tables.policy
       .rows[{100, desired::Direction::kIngress, desired::PolicyPeerKind::kCidrClass, 9, Protocol::kAny, 0, 0}] = {};
-  auto& frontend = tables.frontends[{ip("10.96.0.10"), 80, Protocol::kTcp}];
+  auto& frontend = tables.frontends[kWeb];
   frontend.service_id = 5;
   frontend.backends = {{.address = ip("10.1.1.10"), .port = 8080, .local = true},
                        {.address = ip("10.1.2.10"), .port = 8080}};
@@ -116,7 +117,7 @@ TEST(Realize, WhatARowPointsAtComesFirstAndGoesLast) {
   auto tables = example();
   ASSERT_TRUE(realizer->apply(tables, kNode, kStart));
   order.clear();
-  tables.frontends.begin()->second.backends.pop_back();
+  tables.frontends[kWeb].backends.pop_back();
   ASSERT_TRUE(realizer->apply(tables, kNode, kStart));
   EXPECT_EQ(order,
             (std::vector<std::string>{"+backends", "+members", "+frontends", "-members", "-backends", "+config"}));
@@ -210,6 +211,14 @@ TEST(Realize, ConvergesThroughFaultsAndRestarts) {
       service.service_id = last;
       service.backends.assign(random() % 4, {.address = address, .port = 80});
       for (size_t i = 0; i < service.backends.size(); ++i) service.backends[i].port = static_cast<uint16_t>(80 + i);
+      service.source_ranges.assign(random() % 2, cidr(fmt::format("203.0.{}.0/24", random() % 3)));
+      // Another frontend of the same service shares its list.
+      if (random() % 2) {
+        desired::FrontendRow twin = service;
+        tables.frontends.insert_or_assign({IpAddress::v4(0x0a600000u + last), 81, Protocol::kTcp}, twin);
+      } else {
+        tables.frontends.erase({IpAddress::v4(0x0a600000u + random() % 20), 81, Protocol::kTcp});
+      }
       tables.policy
           .rows[{last, desired::Direction::kEgress, desired::PolicyPeerKind::kAny, 0, Protocol::kAny, 0, 0}] = {};
       if (step % 6 == 5) realizer = Realizer::create(programs).value();

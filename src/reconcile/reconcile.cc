@@ -1,6 +1,7 @@
 #include "reconcile/reconcile.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace carrick::reconcile {
 
@@ -8,32 +9,52 @@ Result<void> Table::read_back() {
   auto rows = store_.read();
   if (!rows) return with_context(rows.error(), "table {}", name_);
   shadow_.clear();
-  for (auto& row : *rows) shadow_.emplace(std::move(row.key), std::move(row.value));
+  for (const auto& row : *rows) shadow_.put(row.key, row.value);
   puts_.clear();
   removals_.clear();
   troubles_.clear();
   return {};
 }
 
+void Table::want(Row row) {
+  const uint32_t there = shadow_.find(row.key);
+  if (there == Shadow::kNone || shadow_.value(there) != row.value) puts_.push_back(std::move(row));
+}
+
 void Table::desire(std::vector<Row> rows, bool prune) {
-  std::ranges::sort(rows, {}, &Row::key);
   puts_.clear();
   removals_.clear();
-  auto shadow = shadow_.begin();
+  std::vector<bool> wanted(shadow_.size());
   for (auto& row : rows) {
-    for (; shadow != shadow_.end() && shadow->first < row.key; ++shadow)
-      if (prune) removals_.push_back(shadow->first);
-    const bool there = shadow != shadow_.end() && shadow->first == row.key;
-    if (!there || shadow->second != row.value) puts_.push_back(std::move(row));
-    if (there) ++shadow;
+    if (const uint32_t there = shadow_.find(row.key); there != Shadow::kNone) wanted[there] = true;
+    want(std::move(row));
   }
-  for (; shadow != shadow_.end(); ++shadow)
-    if (prune) removals_.push_back(shadow->first);
-  // Only rows that are still wanted and still wrong keep their back-off.
-  std::erase_if(troubles_, [&](const auto& each) {
-    return !std::ranges::binary_search(puts_, each.first, {}, &Row::key) &&
-           !std::ranges::binary_search(removals_, each.first);
-  });
+  if (prune)
+    for (uint32_t there = 0; there < wanted.size(); ++there)
+      if (!wanted[there]) removals_.emplace_back(shadow_.key(there));
+  forget_healed_troubles();
+}
+
+void Table::adjust(std::vector<Row> rows, const std::vector<std::string>& gone, bool prune) {
+  if (!settled()) {
+    std::unordered_set<std::string_view> named(gone.begin(), gone.end());
+    for (const auto& row : rows) named.insert(row.key);
+    std::erase_if(puts_, [&](const Row& row) { return named.contains(row.key); });
+    std::erase_if(removals_, [&](const std::string& key) { return named.contains(key); });
+  }
+  for (auto& row : rows) want(std::move(row));
+  if (prune)
+    for (const auto& key : gone)
+      if (shadow_.find(key) != Shadow::kNone) removals_.push_back(key);
+  forget_healed_troubles();
+}
+
+// Only rows that are still wanted and still wrong keep their back-off.
+void Table::forget_healed_troubles() {
+  if (troubles_.empty()) return;
+  std::unordered_set<std::string_view> pending(removals_.begin(), removals_.end());
+  for (const auto& row : puts_) pending.insert(row.key);
+  std::erase_if(troubles_, [&](const auto& each) { return !pending.contains(each.first); });
 }
 
 bool Table::due(const std::string& key, Time now) const {
@@ -50,16 +71,22 @@ void Table::failed(const std::string& key, const std::string& owner, Error error
   ++trouble.attempts;
 }
 
+// Where one row failed the next often does too (a full map): a whole batch is not made ready for each of them.
+size_t Table::next_size(size_t size, const Store::Outcome& outcome) const {
+  return outcome.error ? 1 : std::min(size * 2, options_.batch);
+}
+
 size_t Table::write(Time now) {
   std::vector<Row> tries, later;
   for (auto& row : puts_) (due(row.key, now) && !(held_ && held_(row)) ? tries : later).push_back(std::move(row));
-  size_t written = 0;
+  size_t written = 0, size = options_.batch;
   for (size_t at = 0; at < tries.size();) {
-    const auto batch = std::span(tries).subspan(at, std::min(options_.batch, tries.size() - at));
+    const auto batch = std::span(tries).subspan(at, std::min(size, tries.size() - at));
     auto outcome = store_.write(batch);
+    size = next_size(size, outcome);
     for (size_t i = 0; i < outcome.done; ++i) {
-      troubles_.erase(batch[i].key);
-      shadow_.insert_or_assign(std::move(batch[i].key), std::move(batch[i].value));
+      if (!troubles_.empty()) troubles_.erase(batch[i].key);
+      shadow_.put(batch[i].key, batch[i].value);
     }
     written += outcome.done;
     at += outcome.done;
@@ -69,7 +96,6 @@ size_t Table::write(Time now) {
     later.push_back(std::move(bad));
     ++at;
   }
-  std::ranges::sort(later, {}, &Row::key);
   puts_ = std::move(later);
   return written;
 }
@@ -77,12 +103,13 @@ size_t Table::write(Time now) {
 size_t Table::erase(Time now) {
   std::vector<std::string> tries, later;
   for (auto& key : removals_) (due(key, now) ? tries : later).push_back(std::move(key));
-  size_t erased = 0;
+  size_t erased = 0, size = options_.batch;
   for (size_t at = 0; at < tries.size();) {
-    const auto batch = std::span(tries).subspan(at, std::min(options_.batch, tries.size() - at));
+    const auto batch = std::span(tries).subspan(at, std::min(size, tries.size() - at));
     auto outcome = store_.erase(batch);
+    size = next_size(size, outcome);
     for (size_t i = 0; i < outcome.done; ++i) {
-      troubles_.erase(batch[i]);
+      if (!troubles_.empty()) troubles_.erase(batch[i]);
       shadow_.erase(batch[i]);
     }
     erased += outcome.done;
@@ -92,7 +119,6 @@ size_t Table::erase(Time now) {
     later.push_back(std::move(tries[at]));
     ++at;
   }
-  std::ranges::sort(later);
   removals_ = std::move(later);
   return erased;
 }

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "reconcile/shadow.h"
 
-// From the rows that shall be to the rows that are. Knows no feature and no kernel: rows are bytes.
+// From the rows that shall be to the rows that are. Knows no feature and no kernel: rows are bytes, of one size in one
+// table.
 namespace carrick::reconcile {
 
 using Time = std::chrono::steady_clock::time_point;
@@ -58,8 +60,12 @@ class Table {
   // Takes what the store holds as what is there. To be called once before the first plan, and after any doubt.
   Result<void> read_back();
 
-  // Rows in any order; keys are unique. Without `prune` rows that are not desired stay (a watch is not in sync yet).
+  // All rows, in any order; keys are unique. Without `prune` rows that are not desired stay (a watch is not in sync
+  // yet).
   void desire(std::vector<Row> rows, bool prune);
+  // A part of them: `rows` shall be, `gone` is no longer desired, of everything else what was desired before still
+  // holds. A key is named once.
+  void adjust(std::vector<Row> rows, const std::vector<std::string>& gone, bool prune);
 
   // Additions and changes, then removals, that are due at `now`. The number of rows that changed in the store.
   size_t write(Time now);
@@ -70,7 +76,6 @@ class Table {
 
   bool settled() const { return puts_.empty() && removals_.empty(); }
   size_t size() const { return shadow_.size(); }  // rows that are in the store
-  bool holds(std::string_view key) const { return shadow_.find(key) != shadow_.end(); }
   std::vector<Failure> failures() const;
   std::optional<Time> next_retry() const;
   const std::string& name() const { return name_; }
@@ -83,6 +88,9 @@ class Table {
     Time next;
   };
 
+  void want(Row row);
+  void forget_healed_troubles();
+  size_t next_size(size_t size, const Store::Outcome& outcome) const;
   bool due(const std::string& key, Time now) const;
   void failed(const std::string& key, const std::string& owner, Error error, Time now);
 
@@ -90,9 +98,9 @@ class Table {
   Store& store_;
   Options options_;
   bool (*held_)(const Row&) = nullptr;
-  std::map<std::string, std::string, std::less<>> shadow_;
-  std::vector<Row> puts_;              // sorted by key
-  std::vector<std::string> removals_;  // sorted
+  Shadow shadow_;
+  std::vector<Row> puts_;
+  std::vector<std::string> removals_;
   std::map<std::string, Trouble, std::less<>> troubles_;
 };
 

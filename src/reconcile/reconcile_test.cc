@@ -21,6 +21,7 @@ class FakeStore : public Store {
   }
   Outcome write(std::span<const Row> batch) override {
     largest = std::max(largest, batch.size());
+    offered += batch.size();
     for (size_t i = 0; i < batch.size(); ++i) {
       if (fails(batch[i].key)) return {i, Error{ErrorKind::kTransient, "refused " + batch[i].key}};
       rows[batch[i].key] = batch[i].value;
@@ -42,7 +43,7 @@ class FakeStore : public Store {
   std::set<std::string> refused;
   double unlucky = 0;
   std::mt19937 random{7};
-  size_t operations = 0, largest = 0;
+  size_t operations = 0, largest = 0, offered = 0;
 };
 
 const Time kStart{};
@@ -143,10 +144,56 @@ TEST(Reconcile, BatchesAreBounded) {
   FakeStore store;
   Table table("t", store, {.batch = 10});
   std::vector<Row> rows;
-  for (int i = 0; i < 95; ++i) rows.push_back({"k" + std::to_string(i), "v", ""});
+  for (int i = 0; i < 95; ++i) rows.push_back({"k" + std::to_string(100 + i), "v", ""});
   table.desire(rows, true);
   EXPECT_EQ(table.write(kStart), 95u);
   EXPECT_EQ(store.largest, 10u);
+}
+
+TEST(Reconcile, AFullStoreIsNotAskedWithWholeBatchesForEachRow) {
+  FakeStore store;
+  std::vector<Row> rows;
+  for (int i = 0; i < 1000; ++i) {
+    rows.push_back({"k" + std::to_string(1000 + i), "v", ""});
+    if (i >= 10) store.refused.insert(rows.back().key);
+  }
+  Table table("t", store);
+  table.desire(rows, true);
+  EXPECT_EQ(table.write(kStart), 10u);
+  EXPECT_EQ(table.failures().size(), 990u);
+  EXPECT_LT(store.offered, 3000u);
+}
+
+TEST(Reconcile, AnAdjustmentTouchesWhatItNames) {
+  FakeStore store;
+  Table table("t", store);
+  table.desire({{"a", "1", ""}, {"b", "1", ""}, {"c", "1", ""}}, true);
+  table.write(kStart);
+  store.operations = 0;
+  table.adjust({{"b", "2", ""}, {"d", "1", ""}, {"a", "1", ""}}, {"c", "x"}, true);
+  EXPECT_EQ(table.write(kStart), 2u);
+  EXPECT_EQ(table.erase(kStart), 1u);
+  EXPECT_EQ(store.rows, (std::map<std::string, std::string>{{"a", "1"}, {"b", "2"}, {"d", "1"}}));
+  EXPECT_EQ(store.operations, 3u);
+}
+
+TEST(Reconcile, WhatAnAdjustmentDoesNotNameKeepsWaiting) {
+  FakeStore store;
+  store.refused = {"b", "c"};
+  Table table("t", store);
+  table.desire({{"a", "1", ""}, {"b", "1", "bad"}, {"c", "1", "worse"}}, true);
+  table.write(kStart);
+  table.adjust({{"a", "2", ""}}, {"c"}, true);
+  table.write(kStart);
+  ASSERT_EQ(table.failures().size(), 1u) << "c is no longer wanted";
+  EXPECT_EQ(table.failures()[0].owner, "bad");
+  EXPECT_EQ(table.failures()[0].attempts, 1u) << "not before its time";
+  store.refused.clear();
+  table.write(kStart + milliseconds(100));
+  EXPECT_TRUE(table.settled());
+  EXPECT_EQ(store.rows, (std::map<std::string, std::string>{{"a", "2"}, {"b", "1"}}));
+  table.adjust({}, {"a"}, false);
+  EXPECT_TRUE(table.settled()) << "nothing goes before the watches are in sync";
 }
 
 // Whatever fails on the way, and wherever it is restarted, in the end the store holds what is desired.
@@ -157,11 +204,11 @@ TEST(Reconcile, ConvergesWhileATenthOfAllOperationsFails) {
     store.random.seed(seed);
     std::mt19937 random(seed);
     auto table = std::make_unique<Table>("t", store, Options{.batch = 7});
-    std::map<std::string, std::string> wanted;
+    std::map<std::string, std::string> wanted, known;
     Time now = kStart;
     for (int step = 0; step < 30; ++step) {
       for (int i = 0; i < 5; ++i) {
-        const std::string key = std::to_string(random() % 40);
+        const std::string key = std::to_string(10 + random() % 40);
         if (random() % 3)
           wanted[key] = std::to_string(random() % 3);
         else
@@ -172,9 +219,19 @@ TEST(Reconcile, ConvergesWhileATenthOfAllOperationsFails) {
         ASSERT_TRUE(table->read_back());
       }
       std::vector<Row> rows;
-      for (const auto& [key, value] : wanted) rows.push_back({key, value, ""});
-      std::shuffle(rows.begin(), rows.end(), random);
-      table->desire(std::move(rows), true);
+      if (seed % 2 || table->size() == 0 || step % 7 == 6) {
+        for (const auto& [key, value] : wanted) rows.push_back({key, value, ""});
+        std::shuffle(rows.begin(), rows.end(), random);
+        table->desire(std::move(rows), true);
+      } else {
+        std::vector<std::string> gone;
+        for (const auto& [key, value] : wanted)
+          if (auto old = known.find(key); old == known.end() || old->second != value) rows.push_back({key, value, ""});
+        for (const auto& [key, value] : known)
+          if (!wanted.contains(key)) gone.push_back(key);
+        table->adjust(std::move(rows), gone, true);
+      }
+      known = wanted;
       table->write(now);
       table->erase(now);
       now += milliseconds(random() % 200);

@@ -267,7 +267,7 @@ TEST_F(PacketTest, SourceRangesOfALoadBalancer) {  // SVC-D13
   EXPECT_DROP(send("to_netdev", eth().ip("192.0.2.11", "198.51.100.1").tcp(40000, 80), kUplink), "source_range");
   // Who is in goes on when the list changes: it is asked where a connection is new.
   send("from_pod", from(kPodB).ip("10.1.1.11", "203.0.113.9").tcp(8080, 40000, kSyn | kAck), kPodB);
-  tables.frontends.at({address("198.51.100.1"), 80, Protocol::kTcp, FrontendScope::kExternal}).source_ranges = {
+  tables.frontends[{address("198.51.100.1"), 80, Protocol::kTcp, FrontendScope::kExternal}].source_ranges = {
       prefix("203.0.113.128/25")};
   realize();
   EXPECT_EQ(send("from_netdev", eth().ip("203.0.113.9", "198.51.100.1").tcp(40000, 80, kAck), kUplink, kUplink).verdict,

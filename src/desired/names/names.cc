@@ -22,6 +22,17 @@ std::set<std::string> zone_namespaces(const k8s::Snapshot& snapshot) {
   return out;
 }
 
+void add_reverse(NameTable& table, const net::IpAddress& address, const std::string& name) {
+  auto& list = table.reverse[address];
+  list.insert(std::ranges::lower_bound(list, name), name);
+}
+
+void remove_reverse(NameTable& table, const net::IpAddress& address, const std::string& name) {
+  auto& list = table.reverse[address];
+  std::erase(list, name);
+  if (list.empty()) table.reverse.erase(address);
+}
+
 NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node) {
   NameTable out;
   out.zone = node.cluster_domain;
@@ -48,8 +59,8 @@ NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node) {
   return out;
 }
 
-std::map<net::IpAddress, std::string> compile_pod_names(const k8s::Snapshot& snapshot) {
-  std::map<net::IpAddress, std::string> out;
+SharedMap<net::IpAddress, std::string> compile_pod_names(const k8s::Snapshot& snapshot) {
+  SharedMap<net::IpAddress, std::string> out;
   for (const auto& [key, pod] : snapshot.pods)
     if (has_identity(*pod))
       for (const auto& address : addresses_of(*pod)) out.emplace(address, key.namespace_);
@@ -64,9 +75,8 @@ NameTable compile_names(const k8s::Snapshot& snapshot, const NodeView& node) {
     auto own = slices.find(key);
     ServiceNames names = compile_service_names(*service, own == slices.end() ? kNoSlices : own->second);
     out.names.merge(names.names);
-    for (const auto& [address, name] : names.reverse) out.reverse[address].push_back(name);
+    for (const auto& [address, name] : names.reverse) add_reverse(out, address, name);
   }
-  for (auto& [address, list] : out.reverse) std::ranges::sort(list);
   out.pods = compile_pod_names(snapshot);
   return out;
 }

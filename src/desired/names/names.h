@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/shared_map.h"
 #include "desired/node_view.h"
 #include "desired/owner.h"
 #include "k8s/snapshot.h"
@@ -29,19 +30,20 @@ struct NameRow {
   bool operator==(const NameRow&) const = default;
 };
 
+using NameRows = SharedMap<std::string, NameRow>;
+
 struct NameTable {
   std::string zone = "cluster.local";
   uint32_t ttl = 5;     // seconds; also SOA TTL and MINIMUM (DNS-N1)
   uint32_t serial = 1;  // of the SOA
   bool synced = false;  // DNS-N6: SERVFAIL for missing names until then
-  std::map<std::string, NameRow>
-      names;  // lower case, relative to the zone: "web.default.svc", "_http._tcp.web.default.svc"
-  std::map<net::IpAddress, std::vector<std::string>> reverse;  // PTR targets relative to the zone (DNS-4, DNS-8)
+  NameRows names;       // lower case, relative to the zone: "web.default.svc", "_http._tcp.web.default.svc"
+  SharedMap<net::IpAddress, std::vector<std::string>> reverse;  // PTR targets relative to the zone (DNS-4, DNS-8)
   std::vector<net::Prefix>
       reverse_zones;  // service and pod CIDRs: unknown addresses inside are NXDOMAIN, not forwarded
   std::set<std::string> namespaces;
-  std::map<net::IpAddress, std::string> pods;  // address -> namespace, for a-b-c-d.ns.pod and for the asking pod
-  std::vector<net::IpAddress> dns_service;     // glue of ns.dns (DNS-N5)
+  SharedMap<net::IpAddress, std::string> pods;  // address -> namespace, for a-b-c-d.ns.pod and for the asking pod
+  std::vector<net::IpAddress> dns_service;      // glue of ns.dns (DNS-N5)
   bool operator==(const NameTable&) const = default;
 };
 

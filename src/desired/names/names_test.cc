@@ -98,7 +98,7 @@ TEST_F(Names, PodsByAddress) {
   cluster.add_pod("x", "host", {}, 1).spec.hostNetwork = true;
   cluster.add_pod("x", "done", {}, 1).status.phase = "Succeeded";
   row("");
-  EXPECT_EQ(table.pods, (std::map<net::IpAddress, std::string>{{TestCluster::ip("10.1.0.2"), "x"},
+  EXPECT_EQ(table.pods, (SharedMap<net::IpAddress, std::string>{{TestCluster::ip("10.1.0.2"), "x"},
                                                                {TestCluster::ip("2001:db8:1::2"), "x"}}));
 }
 

@@ -39,18 +39,25 @@ class Writer {
   ServiceNames run() {
     if (service_.spec.type == "ExternalName") {
       write_external();
-      return std::move(out_);
+    } else {
+      bool headless = service_.spec.clusterIP == "None";
+      write_endpoints(headless);
+      if (!headless) write_cluster_ips();
     }
-    bool headless = service_.spec.clusterIP == "None";
-    write_endpoints(headless);
-    if (!headless) write_cluster_ips();
-    for (auto& [name, row] : out_.names) share_weight(row);
-    return std::move(out_);
+    ServiceNames out;
+    for (auto& [name, row] : rows_) {
+      share_weight(row);
+      out.names.emplace(name, std::move(row));
+    }
+    std::ranges::sort(reverse_);
+    reverse_.erase(std::unique(reverse_.begin(), reverse_.end()), reverse_.end());
+    out.reverse = std::move(reverse_);
+    return out;
   }
 
  private:
   NameRow& row(const std::string& name) {
-    auto [entry, fresh] = out_.names.try_emplace(name);
+    auto [entry, fresh] = rows_.try_emplace(name);
     if (fresh) entry->second.owner = owner_;
     return entry->second;
   }
@@ -93,7 +100,7 @@ class Writer {
       if (!address) continue;
       any = true;
       add_address(base_, *address);
-      out_.reverse.emplace(*address, base_);
+      reverse_.emplace_back(*address, base_);
     }
     if (!any) return;  // not allocated yet
     for (const auto& port : service_.spec.ports)
@@ -112,7 +119,7 @@ class Writer {
         std::string name = lower(endpoint.hostname.value_or(""));
         name = (name.empty() ? dashed(*address) : name) + "." + base_;
         add_address(name, *address);
-        out_.reverse.emplace(*address, name);
+        reverse_.emplace_back(*address, name);
         if (!headless) continue;
         add_address(base_, *address);
         for (const auto& port : slice->ports)
@@ -127,7 +134,8 @@ class Writer {
   const SliceList& slices_;
   std::string base_;
   Owner owner_;
-  ServiceNames out_;
+  std::map<std::string, NameRow> rows_;
+  ReverseNames reverse_;
 };
 
 }  // namespace

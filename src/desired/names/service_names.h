@@ -11,12 +11,15 @@ namespace carrick::desired {
 
 // What one Service (with its EndpointSlices) puts into the zone. No two Services share a name; reverse addresses they
 // may share.
+using ReverseNames = std::vector<std::pair<net::IpAddress, std::string>>;  // sorted, each once
 struct ServiceNames {
-  std::map<std::string, NameRow> names;
-  std::set<std::pair<net::IpAddress, std::string>> reverse;
-  bool operator==(const ServiceNames&) const = default;
+  NameRows names;
+  ReverseNames reverse;
 };
 ServiceNames compile_service_names(const k8s::Service& service, const SliceList& slices);
+
+void add_reverse(NameTable& table, const net::IpAddress& address, const std::string& name);
+void remove_reverse(NameTable& table, const net::IpAddress& address, const std::string& name);
 
 // Namespaces that exist in the zone: those of the API and those that hold a Service.
 std::set<std::string> zone_namespaces(const k8s::Snapshot& snapshot);
@@ -26,7 +29,7 @@ std::set<std::string> zone_namespaces(const k8s::Snapshot& snapshot);
 NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node);
 
 // Address -> namespace of living pods with an address of their own.
-std::map<net::IpAddress, std::string> compile_pod_names(const k8s::Snapshot& snapshot);
+SharedMap<net::IpAddress, std::string> compile_pod_names(const k8s::Snapshot& snapshot);
 
 // "10-1-0-7", "2001-db8--1": the name of an endpoint without hostname.
 std::string dashed(const net::IpAddress& address);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 
+#include "base/shared_map.h"
 #include "desired/node_view.h"
 #include "desired/owner.h"
 #include "k8s/snapshot.h"
@@ -53,6 +54,6 @@ struct PeerRow {
   Owner owner;
   bool operator==(const PeerRow&) const = default;
 };
-using PeerTable = std::map<net::Prefix, PeerRow>;
+using PeerTable = SharedMap<net::Prefix, PeerRow>;
 
 }  // namespace carrick::desired

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/shared_map.h"
 #include "desired/node_view.h"
 #include "desired/owner.h"
 #include "k8s/snapshot.h"
@@ -52,7 +53,7 @@ struct FrontendRow {
   Owner owner;                             // the Service, clause "spec.ports[i]"
   bool operator==(const FrontendRow&) const = default;
 };
-using FrontendTable = std::map<FrontendKey, FrontendRow>;
+using FrontendTable = SharedMap<FrontendKey, FrontendRow>;
 
 using SliceList = std::vector<std::shared_ptr<const k8s::EndpointSlice>>;
 
