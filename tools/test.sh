@@ -30,6 +30,7 @@ gtest() {
   [ $((p + f + s)) -eq 0 ] && { echo "FAILED: $program ran no test"; f=1; }
   [ "$f" != 0 ] && grep -E -B25 '^\[  FAILED  \] [A-Za-z_0-9]+[./]' "$log" | head -150
   [ "$s" != 0 ] && grep -E -B3 '^\[  SKIPPED \] .*\(' "$log"
+  grep -E '^\[ +\] .* expectations judged' "$log"
   printf '%-28s %5d passed %3d failed %3d skipped\n' "$(basename "$program")" "$p" "$f" "$s"
   count "$p" "$f" "$s"; rm -f "$log"
 }

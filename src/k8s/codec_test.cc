@@ -123,6 +123,22 @@ TEST(Resources, Lookup) {
   }
 }
 
+TEST(Snapshot, DigestTellsVersionsApart) {
+  const auto with = [](const char* name, const char* version) {
+    Snapshot out;
+    Pod pod;
+    pod.metadata.namespace_ = "shop";
+    pod.metadata.name = name;
+    pod.metadata.resourceVersion = version;
+    out.pods.insert_or_assign(pod.metadata.key(), std::make_shared<const Pod>(pod));
+    return out;
+  };
+  EXPECT_EQ(digest(with("a", "7")), digest(with("a", "7")));
+  EXPECT_NE(digest(with("a", "7")), digest(with("a", "8")));
+  EXPECT_NE(digest(with("a", "7")), digest(with("b", "7")));
+  EXPECT_NE(digest(with("a", "7")), digest(Snapshot()));
+}
+
 TEST(ChangeSet, Merge) {
   ChangeSet changes;
   EXPECT_TRUE(changes.empty());

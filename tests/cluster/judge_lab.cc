@@ -183,22 +183,21 @@ Result<void> JudgeLab::settle(const explain::World& plan) {
   }
 }
 
-Result<void> JudgeLab::have_outside(const std::vector<net::SocketAddress>& places, net::Protocol protocol) {
-  auto netns = TRY(kernel::open_netns(running_.paths.outside_netns()));
-  auto outside = TRY(kernel::open_netlink(netns.get()));
-  bool more = false;
-  for (const auto& place : places) {
-    if (outside_.insert(place.address).second)
-      TRY_VOID(outside->apply({kernel::AddAddress{{kOutsideUplink, place.address, place.address.is_v4() ? 32 : 128}}}));
-    lab::Listener listener{place.port, protocol};
-    if (place.port && !kOutsideWeb.contains(listener)) more = outside_listeners_.insert(listener).second || more;
+Result<void> JudgeLab::have_outside(const net::SocketAddress& place, net::Protocol protocol) {
+  auto [machine, added] = outside_.try_emplace(place.address);
+  if (added) {
+    auto netns = TRY(kernel::open_netns(running_.paths.outside_netns()));
+    auto outside = TRY(kernel::open_netlink(netns.get()));
+    TRY_VOID(outside->apply({kernel::AddAddress{{kOutsideUplink, place.address, place.address.is_v4() ? 32 : 128}}}));
   }
-  if (!more) return {};
+  lab::Listener listener{place.port, protocol};
+  if (place.port == 0 || kOutsideWeb.contains(listener) || !machine->second.insert(listener).second) return {};
   auto responder = TRY(lab::ResponderClient::connect(running_.paths.responder_socket()));
   lab::LabPaths inside{running_.paths.name, ""};
-  auto errors =
-      TRY(responder.set({"judge", "outside", "judge", "outside", inside.outside_netns(), outside_listeners_}));
-  if (!errors.empty()) return fail(ErrorKind::kInternal, "outside: {}", errors.front());
+  const std::string name = place.address.str();
+  auto errors = TRY(responder.set(
+      {"outside/" + name, "outside", name, "outside", inside.outside_netns(), machine->second, place.address}));
+  if (!errors.empty()) return fail(ErrorKind::kInternal, "{} outside: {}", name, errors.front());
   return {};
 }
 

@@ -24,8 +24,8 @@ class JudgeLab {
   Result<void> clean();
   // Until the lab has made of the objects what the plan says, and every node has that in its kernel.
   Result<void> settle(const explain::World& plan);
-  // Addresses of the world outside that are not there yet, and where they are to listen.
-  Result<void> have_outside(const std::vector<net::SocketAddress>& places, net::Protocol protocol);
+  // A machine of the world outside that listens there (port 0: nowhere).
+  Result<void> have_outside(const net::SocketAddress& place, net::Protocol protocol);
   // Sends an address to a node, as the routers of the world outside would.
   Result<void> route(const net::IpAddress& address, const std::string& node);
   // The lab as it is now; after settle().
@@ -44,8 +44,7 @@ class JudgeLab {
   std::vector<k8s::ManifestObject> made_;
   std::vector<std::string> made_namespaces_;
   std::map<std::string, std::string> nodes_before_;  // JSON of their labels
-  std::set<net::IpAddress> outside_;
-  std::set<lab::Listener> outside_listeners_;
+  std::map<net::IpAddress, std::set<lab::Listener>> outside_;
   std::vector<kernel::Route> routes_;
 };
 

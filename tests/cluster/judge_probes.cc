@@ -73,7 +73,7 @@ class Probes {
         for (const auto& text : endpoint.addresses)
           for (const auto& port : slice->ports)
             if (auto address = net::IpAddress::parse(text); address && testing::is_outside(*address))
-              TRY_VOID(lab_.have_outside({{*address, static_cast<uint16_t>(port.port.value_or(0))}},
+              TRY_VOID(lab_.have_outside({*address, static_cast<uint16_t>(port.port.value_or(0))},
                                          desired::protocol_or_tcp(port.protocol.value_or("TCP"))));
     return {};
   }
@@ -102,7 +102,7 @@ class Probes {
     }
     // No node: in the lab's own cgroup, where there are no socket programs.
     cell.client = {"", running_.paths.outside_netns(), ""};
-    return lab_.have_outside({{cell.asked.source, 0}}, net::Protocol::kTcp);
+    return lab_.have_outside({cell.asked.source, 0}, net::Protocol::kTcp);
   }
 
   Result<void> find_targets(Cell& cell) {
@@ -115,8 +115,7 @@ class Probes {
     }
     if (to.kind == Party::Kind::kAddress) {
       all = {to.address};
-      if (testing::is_outside(to.address))
-        TRY_VOID(lab_.have_outside({{to.address, question.port}}, question.protocol));
+      if (testing::is_outside(to.address)) TRY_VOID(lab_.have_outside({to.address, question.port}, question.protocol));
     }
     if (to.kind == Party::Kind::kPod) all = desired::addresses_of(*world_.snapshot->pods.at(to.object));
     if (to.kind == Party::Kind::kService) {
@@ -227,26 +226,24 @@ class Probes {
   void note(Cell& cell, const lab::ProbeTask& task, const lab::ProbeOutcome& outcome) const {
     auto& seen = cell.seen;
     seen.verdicts.insert(std::string(lab::verdict_word(outcome.verdict)));
-    std::string who = "nobody said who";
-    if (outcome.answered_by)
-      for (const auto& [key, pod] : world_.snapshot->pods)
-        if (net::stable_hash(key.str()) == outcome.answered_by) who = key.str();
+    std::string who = who_answered(cell, outcome.answered_by);
     if (seen.story.size() < 2000)
       seen.story += fmt::format("  {}: {} {} by {} as {}\n", net::SocketAddress{task.address, task.port}.str(),
                                 lab::verdict_word(outcome.verdict), outcome.error ? std::strerror(outcome.error) : "",
                                 who, outcome.seen_as.str());
     if (outcome.verdict != lab::Verdict::kAllow) return;
     if (!outcome.seen_as.is_unspecified()) seen.clients.insert(outcome.seen_as.str());
-    bool outside = outcome.answered_by == net::stable_hash("outside/web") ||
-                   outcome.answered_by == net::stable_hash("outside/judge");
-    if (!outside) {
-      if (outcome.answered_by) seen.reached.insert(who);
-      return;
-    }
-    // All machines of the outside are one: which of its addresses it was, nobody says.
+    if (!who.empty()) seen.reached.insert(who);
+  }
+
+  // Empty when it was not said.
+  std::string who_answered(const Cell& cell, uint64_t hash) const {
+    if (hash == 0) return {};
+    for (const auto& [key, pod] : world_.snapshot->pods)
+      if (net::stable_hash(key.str()) == hash) return key.str();
     for (const auto& place : cell.expectation->reaching)
-      if (auto address = net::IpAddress::parse(place); address && testing::is_outside(*address))
-        seen.reached.insert(place);
+      if (net::stable_hash("outside/" + place) == hash) return place;
+    return "somebody else";
   }
 
   JudgeLab& lab_;

@@ -28,6 +28,7 @@ Result<std::vector<std::string>> ResponderClient::set(const PodListeners& pod) {
                                                                  {"pod", pod.pod},
                                                                  {"node", pod.node},
                                                                  {"netns", pod.netns},
+                                                                 {"address", pod.address.str()},
                                                                  {"listeners", listeners}})));
   std::vector<std::string> errors;
   for (const json::value& sentence : json::parse(answer).at("errors").as_array())

@@ -28,6 +28,7 @@ struct PodListeners {
   std::string namespace_, pod, node;
   std::string netns;  // path
   std::set<Listener> listeners;
+  net::IpAddress address = {};  // listen here alone: one of several machines in one namespace
 };
 
 // Serves until SIGTERM. `control_path`: unix socket, JSON lines, 0600.

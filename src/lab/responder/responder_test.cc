@@ -110,6 +110,26 @@ TEST_F(ResponderTest, SetMakesExactlyTheGivenPortsAndRemoveClosesAll) {
   EXPECT_LE(::recv(kept.get(), &byte, 1, 0), 0);
 }
 
+TEST_F(ResponderTest, SeveralMachinesInOneNamespaceAnswerByTheirAddresses) {
+  PodListeners one = pod({{80, net::Protocol::kTcp}}), two = one;
+  one.address = net::IpAddress::parse("127.0.0.1").value();
+  two.key = "uid-2";
+  two.pod = "cart-2";
+  two.address = net::IpAddress::parse("127.0.0.2").value();
+  for (const auto& each : {one, two}) EXPECT_TRUE(client_->set(each).value().empty());
+  int error = 0;
+  Fd fd = connect_tcp(80, &error);  // to 127.0.0.1
+  ASSERT_EQ(error, 0);
+  ASSERT_EQ(::send(fd.get(), "CARRICK?\n", 9, 0), 9);
+  char answer[200];
+  ssize_t n = ::recv(fd.get(), answer, sizeof answer, 0);
+  ASSERT_GT(n, 0);
+  EXPECT_TRUE(std::string(answer, n).starts_with("shop/cart-1 ")) << std::string(answer, n);
+  ASSERT_TRUE(client_->remove("uid-1"));
+  connect_tcp(80, &error);
+  EXPECT_EQ(error, ECONNREFUSED) << "the other machine is not there";
+}
+
 TEST_F(ResponderTest, IdleCountsFromTheLastClient) {
   ASSERT_TRUE(client_->set(pod({{80, net::Protocol::kTcp}})));
   int error = 0;

@@ -324,6 +324,7 @@ json::array Responder::set_pod(const json::value& request) {
   Pod& pod = *slot;
   pod.who = {word("namespace"), word("pod"), word("node")};
   pod.netns = word("netns");
+  const net::IpAddress address = net::IpAddress::parse(word("address")).value_or(net::IpAddress());
   std::set<Listener> wanted;
   for (const json::value& entry : request.at("listeners").as_array())
     wanted.insert(
@@ -346,7 +347,7 @@ json::array Responder::set_pod(const json::value& request) {
   if (!inside) return {json::string(inside.error().message)};
   for (const Listener& listener : wanted) {
     if (pod.sockets.contains(listener)) continue;
-    auto socket = open_listener(listener);
+    auto socket = open_listener(listener, address);
     if (!socket) {
       errors.emplace_back(socket.error().message);
       continue;

@@ -17,7 +17,7 @@ Result<void> set_option(const Fd& socket, int level, int option, int value, std:
 
 }  // namespace
 
-Result<Fd> open_listener(const Listener& listener) {
+Result<Fd> open_listener(const Listener& listener, const net::IpAddress& address) {
   bool tcp = listener.protocol == net::Protocol::kTcp;
   if (!tcp && listener.protocol != net::Protocol::kUdp)
     return fail(ErrorKind::kUnsupported, "port {}: no listener for this protocol", listener.name());
@@ -35,6 +35,8 @@ Result<Fd> open_listener(const Listener& listener) {
   }
   sockaddr_in6 any6{.sin6_family = AF_INET6, .sin6_port = htons(listener.port)};
   sockaddr_in any4{.sin_family = AF_INET, .sin_port = htons(listener.port)};
+  std::memcpy(&any6.sin6_addr, address.bytes().data(), 16);  // IPv4 as v4-mapped, which such a socket takes
+  if (!address.is_unspecified()) std::memcpy(&any4.sin_addr, address.bytes().data() + 12, 4);
   int bound = v6 ? ::bind(socket.get(), reinterpret_cast<sockaddr*>(&any6), sizeof any6)
                  : ::bind(socket.get(), reinterpret_cast<sockaddr*>(&any4), sizeof any4);
   if (bound != 0) return fail_errno(errno, "port " + listener.name());
