@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -18,7 +19,8 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr size_t kLongestPodTable = 60;  // more pods are counted by namespace
+constexpr size_t kLongestPodTable = 60;             // more pods are counted by namespace
+constexpr std::chrono::seconds kProgramsLimit(10);  // for programs in pods to listen, once all pods are Ready
 
 int code_of(const Error& error) {
   switch (error.kind) {
@@ -50,6 +52,7 @@ class ProgressLine {
  public:
   explicit ProgressLine(bool enabled) : enabled_(enabled && ::isatty(2)) {}
   ~ProgressLine() { show(""); }
+  bool enabled() const { return enabled_; }
   void show(const std::string& text) {
     if (!enabled_ || text == shown_) return;
     std::fprintf(stderr, "\r\033[K%s", text.c_str());
@@ -98,19 +101,20 @@ std::string pod_table(const k8s::Snapshot& snapshot) {
 }
 
 void print_up(const UpFlags& flags, const lab::LaunchedLab& launched, const lab::WaitEnd& end,
-              const lab::Manifests& manifests, double seconds) {
+              const lab::Manifests& manifests, const std::vector<lab::SilentPort>& silent, double seconds) {
   const lab::LabPaths& paths = launched.lab().paths;
   std::string kubeconfig = flags.kubeconfig.empty() ? paths.kubeconfig() : flags.kubeconfig;
   size_t pods = end.snapshot ? end.snapshot->pods.size() : 0;
   if (flags.output == "json") {
     json::array problems(end.problems.begin(), end.problems.end()),
-        ignored(manifests.ignored_kinds.begin(), manifests.ignored_kinds.end());
+        ignored(manifests.ignored_kinds.begin(), manifests.ignored_kinds.end()), silent_ports;
+    for (const auto& each : silent) silent_ports.emplace_back(each.str());
     json::object out{
         {"name", flags.config.name},   {"ready", end.problems.empty()},
         {"nodes", flags.config.nodes}, {"pods", pods},
         {"kubeconfig", kubeconfig},    {"api", fmt::format("https://127.0.0.1:{}", launched.lab().record.api_port)},
         {"seconds", seconds},          {"problems", problems},
-        {"ignored", ignored}};
+        {"ignored", ignored},          {"silent", silent_ports}};
     std::printf("%s\n", json::serialize(out).c_str());
     return;
   }
@@ -122,6 +126,8 @@ void print_up(const UpFlags& flags, const lab::LaunchedLab& launched, const lab:
                 flags.config.name.c_str(), flags.config.nodes, pods, seconds);
   std::printf("export KUBECONFIG=%s\n", kubeconfig.c_str());
   constexpr size_t kShown = 20;
+  for (size_t i = 0; i < silent.size() && i < kShown; ++i)
+    std::fprintf(stderr, "note: the program in a pod that is Ready does not listen: %s\n", silent[i].str().c_str());
   for (size_t i = 0; i < end.problems.size() && i < kShown; ++i)
     std::fprintf(stderr, "not ready: %s\n", end.problems[i].c_str());
   if (end.problems.size() > kShown) std::fprintf(stderr, "not ready: %zu more\n", end.problems.size() - kShown);
@@ -168,9 +174,17 @@ Result<void> up(UpFlags flags) {
     TRY_VOID(write_file_atomically(flags.kubeconfig, text, 0600));
   }
   if (end.problems.empty()) end = wait();
+  std::vector<lab::SilentPort> silent;
+  if (end.problems.empty() && end.snapshot)
+    silent = lab::wait_for_programs(
+        launched.lab(), *end.snapshot, {}, kProgramsLimit, [&, told = false](const auto& ports) mutable {
+          std::string sentence = "pods are ready; waiting until their programs listen: " + ports.front().str();
+          line.show(sentence);
+          if (!line.enabled() && !std::exchange(told, true)) std::fprintf(stderr, "%s\n", sentence.c_str());
+        });
   line.show("");
   launched.keep();
-  print_up(flags, launched, end, manifests,
+  print_up(flags, launched, end, manifests, silent,
            std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   if (!end.problems.empty()) exit_code = 1;
   return {};

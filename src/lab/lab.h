@@ -9,6 +9,7 @@
 #include "lab/host/record.h"
 #include "lab/nodes/run_nodes.h"
 #include "lab/pods/enter.h"
+#include "lab/pods/listening.h"
 #include "lab/prober/prober.h"
 #include "lab/responder/responder.h"
 #include "lab/server/lab_server.h"

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <set>
 #include <string>
@@ -17,6 +18,16 @@ struct Ended {
 // Waits for the end. `arguments` as a shell would take them.
 Ended carrick(const std::string& arguments);
 std::string write_manifest(const std::string& text);  // path; removed at exit
+
+// Asks until the answer is right or 20 s have passed.
+template <class F>
+bool eventually(F&& f) {
+  for (int i = 0; i < 2000; ++i) {
+    if (f()) return true;
+    ::usleep(10'000);
+  }
+  return false;
+}
 
 // What one lab has of the machine, found while it is up, by its own processes and mounts: other labs do not disturb.
 struct Belongings {

@@ -23,16 +23,6 @@ std::string up(const std::string& name, const std::string& more = "") {
   return fmt::format("lab up --name {} --nodes 2 --timeout 60 {}", name, more);
 }
 
-// Asks until the answer is right or 20 s have passed.
-template <class F>
-bool eventually(F&& f) {
-  for (int i = 0; i < 2000; ++i) {
-    if (f()) return true;
-    ::usleep(10'000);
-  }
-  return false;
-}
-
 json::array children(const lab::RunningLab& running) {
   auto answer = kernel::ask_line(running.paths.control(), R"({"verb":"status"})", 5000);
   if (!answer) return {};

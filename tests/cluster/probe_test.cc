@@ -1,5 +1,12 @@
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <boost/json.hpp>
 
+#include "base/fd.h"
 #include "tests/cluster/lab_fixture.h"
 
 // What `carrick probe` has to know beyond ordinary pods.
@@ -105,6 +112,96 @@ TEST_F(ProbeTest, HostNetworkPodsAreSourcesAndTargets) {
                                      line.substr(0, arrow), service, service == "web" ? 80 : 9100));
     EXPECT_TRUE(told.out.starts_with(verdict + ":")) << line << "\n" << told.out << told.err;
   }
+}
+
+// A program that listens when somebody writes into the pipe, and one that never listens.
+constexpr const char* kLateProgram = R"yaml(
+apiVersion: v1
+kind: Pod
+metadata: {{name: late}}
+spec:
+  containers:
+  - name: c
+    image: x
+    command: [python3, -c, "open('{}').read(); import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8080)"]
+    ports: [{{containerPort: 8080}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: client}}
+spec: {{containers: [{{name: c, image: x}}]}}
+)yaml";
+constexpr const char* kMuteProgram =
+    R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"mute"},"spec":{"containers":[{"name":"c","image":"x",)"
+    R"("command":["sleep","infinity"],"ports":[{"containerPort":80}]}]}})";
+
+// A child with its standard error in a pipe.
+struct Running {
+  pid_t pid = 0;
+  Fd err;
+  std::string said;
+  // Reads until the sentence has been said; false at the end of the stream.
+  bool says(const std::string& sentence) {
+    char buffer[4096];
+    while (said.find(sentence) == std::string::npos) {
+      ssize_t n = ::read(err.get(), buffer, sizeof buffer);
+      if (n <= 0) return false;
+      said.append(buffer, static_cast<size_t>(n));
+    }
+    return true;
+  }
+  int wait() {
+    says("\n\n\n");  // that is never said: until the end
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+};
+Running start(const std::string& arguments) {
+  Running out;
+  int pipe[2];
+  EXPECT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  out.err = Fd(pipe[0]);
+  Fd theirs(pipe[1]);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), 2);
+  std::string line = fmt::format("exec {}/carrick {}", CARRICK_BIN_DIR, arguments);
+  const char* argv[] = {"sh", "-c", line.c_str(), nullptr};
+  EXPECT_EQ(::posix_spawn(&out.pid, "/bin/sh", &actions, nullptr, const_cast<char**>(argv), environ), 0);
+  ::posix_spawn_file_actions_destroy(&actions);
+  return out;
+}
+
+// Without a readiness probe a pod is Ready when its program runs, which is before it listens.
+TEST_F(ProbeTest, AProgramThatListensLateIsWaitedFor) {
+  std::string gate = write_manifest("") + ".gate";
+  ASSERT_EQ(::mkfifo(gate.c_str(), 0600), 0);
+  std::string manifest = write_manifest(fmt::format(kLateProgram, gate));
+  Running up = start(fmt::format("lab up --name {} --nodes 1 --timeout 60 -f {}", name_, manifest));
+  ASSERT_TRUE(up.says("waiting until their programs listen: default/late: 8080/tcp\n")) << up.said;
+  ASSERT_EQ(::close(::open(gate.c_str(), O_WRONLY)), 0);  // the program goes on when its read ends
+  EXPECT_EQ(up.wait(), 0) << up.said;
+  EXPECT_EQ(up.said.find("does not listen"), std::string::npos) << up.said;
+  auto cells = probe("--via pod");
+  EXPECT_EQ(cells["default/client -> default/late"], "allow");
+
+  auto credentials = watch::load_kubeconfig(lab::LabPaths{.name = name_, .prefix = ""}.kubeconfig());
+  ASSERT_TRUE(credentials);
+  auto made = watch::request_once(*credentials, {"POST", "/api/v1/namespaces/default/pods", kMuteProgram, ""});
+  ASSERT_TRUE(made) << made.error().message;
+  ASSERT_TRUE(eventually([&] {
+    auto answer = watch::request_once(*credentials, {"GET", "/api/v1/namespaces/default/pods/mute", "", ""});
+    return answer && answer->body.find(R"("phase":"Running")") != std::string::npos;
+  }));
+  Ended probed = carrick(fmt::format("probe --lab {} --all", name_));
+  EXPECT_EQ(probed.code, 1) << probed.out << probed.err;
+  EXPECT_NE(probed.out.find("observed refuse (Connection refused); the program in the pod does not listen: "
+                            "default/mute: 80/tcp"),
+            std::string::npos)
+      << probed.out;
 }
 
 TEST_F(ProbeTest, ThatNothingCanBeProbedIsSaidWithTheReason) {

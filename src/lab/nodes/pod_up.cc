@@ -2,6 +2,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.h"
+#include "desired/object_facts.h"
 #include "kernel/netns.h"
 #include "lab/host/files.h"
 #include "lab/nodes/listeners.h"
@@ -132,13 +133,20 @@ void NodeLife::run_pod(const Key& key) {
 
 void NodeLife::refresh_listeners(Managed& managed) {
   auto listeners = listeners_of(*managed.object, *snapshot_);
-  // What a real process listens on is its own business.
-  for (size_t i = 0; i < managed.object->spec.containers.size(); ++i) {
-    const k8s::Container& container = managed.object->spec.containers[i];
-    if (!runs_as_process(container) || (managed.containers && managed.containers->falls_back_to_responder(i))) continue;
-    for (const k8s::ContainerPort& port : container.ports)
+  // What a real process listens on is its own business. Where all containers are processes, so are the ports that only
+  // a Service or a probe names: were they taken, the program could not listen there.
+  const auto& containers = managed.object->spec.containers;
+  auto is_process = [&](size_t i) {
+    return runs_as_process(containers[i]) && !(managed.containers && managed.containers->falls_back_to_responder(i));
+  };
+  size_t processes = 0;
+  for (size_t i = 0; i < containers.size(); ++i) {
+    if (!is_process(i)) continue;
+    ++processes;
+    for (const k8s::ContainerPort& port : containers[i].ports)
       std::erase_if(listeners, [&](const Listener& listener) { return listener.port == port.containerPort; });
   }
+  if (processes > 0 && processes == desired::running_containers(*managed.object).size()) listeners.clear();
   if (listeners == managed.listeners) return;
   managed.listeners = std::move(listeners);
   send_listeners(managed);

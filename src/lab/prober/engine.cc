@@ -6,11 +6,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <optional>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "kernel/netns.h"
 #include "lab/responder/conversation.h"
 
@@ -27,13 +30,21 @@ struct Flight {
   Clock::time_point started;
 };
 
-// "8080 10.1.1.2:40000\n" or "8080 [2001:db8::1]:40000\n": the address.
-net::IpAddress client_in(std::string_view text) {
-  size_t begin = text.find(' ') + 1, end = text.rfind(':');
-  if (begin == 0 || end == std::string_view::npos || end < begin) return {};
-  text = text.substr(begin, end - begin);
-  if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
-  return net::IpAddress::parse(text).value_or(net::IpAddress());
+// What a responder says: "namespace/pod 8080 10.1.1.2:40000\n", the client perhaps "[2001:db8::1]:40000". Programs say
+// what they like.
+struct Identity {
+  uint64_t who = 0;
+  net::IpAddress client;
+};
+std::optional<Identity> identity_in(std::string_view text) {
+  auto words = split(text.substr(0, text.find('\n')), ' ');
+  if (words.size() < 3 || std::ranges::count(words[0], '/') != 1) return std::nullopt;
+  std::string_view client = words[2].substr(0, words[2].rfind(':'));
+  if (client.size() == words[2].size()) return std::nullopt;
+  if (client.starts_with('[') && client.ends_with(']')) client = client.substr(1, client.size() - 2);
+  auto address = net::IpAddress::parse(client);
+  if (!address) return std::nullopt;
+  return Identity{net::stable_hash(words[0]), *address};
 }
 
 // What an errno of a failed connection means for whoever tried it.
@@ -153,15 +164,13 @@ class Engine {
     char answer[512];
     ssize_t n = ::recv(flight->fd.get(), answer, sizeof answer, 0);
     if (n < 0 && errno == EAGAIN) return;
+    // A program that does not like the question may end the connection at once: there was one.
+    if (n < 0 && errno == ECONNRESET && is_tcp(*flight)) return finish(slot, Verdict::kAllow, 0);
     if (n < 0) return finish(slot, verdict_of(errno), errno);
-    // "namespace/pod port client": a pod that says something else was reached all the same.
-    std::string_view text(answer, static_cast<size_t>(n));
-    size_t space = text.find(' ');
-    if (space == std::string_view::npos) return finish(slot, Verdict::kAllow, 0);
-    uint64_t who = net::stable_hash(text.substr(0, space));
+    auto identity = identity_in({answer, static_cast<size_t>(n)});
     uint32_t task = flight->task;
-    finish(slot, Verdict::kAllow, 0, who);
-    outcomes_[task].seen_as = client_in(text.substr(space + 1));
+    finish(slot, Verdict::kAllow, 0, identity ? identity->who : 0);
+    if (identity) outcomes_[task].seen_as = identity->client;
   }
 
   void finish(uint32_t slot, Verdict verdict, int error, uint64_t answered_by = 0) {

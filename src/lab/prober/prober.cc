@@ -75,6 +75,7 @@ Result<ProbeReport> probe(const RunningLab& lab, const explain::World& world, co
   ProbeReport report{.matrix = explain::matrix(world, options.matrix), .outcomes = {}, .disagree = {}};
   const explain::Matrix& matrix = report.matrix;
   auto sources = TRY(find_sources(lab, matrix));
+  report.silent = wait_for_programs(lab, *world.snapshot, options.matrix.to, options.patience);
   auto started = std::chrono::steady_clock::now();
   report.outcomes.resize(matrix.cells.size());
 
@@ -130,7 +131,11 @@ void write_json(const ProbeReport& report, const std::function<void(std::string_
   list(report.disagree.size(), [&](size_t i) { return report.disagree[i]; });
   write("],\"cells\":[");
   list(report.outcomes.size(), [](size_t i) { return i; });
-  write("]}\n");
+  std::string silent;
+  for (const SilentPort& each : report.silent)
+    silent += fmt::format(R"({}{{"pod":"{}","port":{},"protocol":"{}"}})", silent.empty() ? "" : ",", each.pod.str(),
+                          each.port.port, net::protocol_name(each.port.protocol));
+  write("],\"silent\":[" + silent + "]}\n");
 }
 
 std::vector<std::string> describe_disagreements(const ProbeReport& report, size_t limit) {
@@ -142,6 +147,9 @@ std::vector<std::string> describe_disagreements(const ProbeReport& report, size_
     if (outcome.verdict == Verdict::kAllow && outcome.answered_by && may_be(cell, explain::Verdict::kAllow))
       observed = "an answer by " + who_answered(report.matrix, outcome.answered_by);
     if (outcome.error) observed += fmt::format(" ({})", std::strerror(outcome.error));
+    for (const SilentPort& silent : report.silent)
+      if (report.matrix.targets[cell.to].pods.contains(silent.pod))
+        observed += "; the program in the pod does not listen: " + silent.str();
     out.push_back(fmt::format("{} -> {} {}/{}: expected {}, observed {}", report.matrix.sources[cell.from].pod.str(),
                               report.matrix.targets[cell.to].name, cell.port, net::protocol_name(cell.protocol),
                               explain::verdict_word(cell.expected), observed));

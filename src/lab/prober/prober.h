@@ -8,6 +8,7 @@
 
 #include "explain/explain.h"
 #include "lab/host/record.h"
+#include "lab/pods/listening.h"
 #include "lab/prober/engine.h"
 
 // The third judge: what explain says of every cell of the truth table, held against real connections.
@@ -15,14 +16,16 @@ namespace carrick::lab {
 
 struct ProbeOptions {
   explain::MatrixOptions matrix;
-  std::chrono::milliseconds timeout{300};    // silence for so long is a deny
-  std::chrono::milliseconds patience{3000};  // where an answer is expected, silence is given this long a second time
+  std::chrono::milliseconds timeout{300};  // silence for so long is a deny
+  // Where an answer is expected, silence is given this long a second time; so long programs are given to listen.
+  std::chrono::milliseconds patience{3000};
 };
 
 struct ProbeReport {
   explain::Matrix matrix;
   std::vector<ProbeOutcome> outcomes;  // by cell
   std::vector<size_t> disagree;        // indexes of cells
+  std::vector<SilentPort> silent;      // programs in pods that did not listen in time
   double seconds = 0;                  // of the probes alone
 };
 
