@@ -64,7 +64,9 @@ void add_agent(CLI::App& app) {
   command->add_option("--cluster-domain", flags->options.cluster_domain, "DNS zone of the cluster")
       ->capture_default_str();
   command->add_option("--service-cidr", flags->service_cidrs,
-                      "range of ClusterIPs, for reverse names; may be repeated");
+                      "range of ClusterIPs, for reverse names and to drop what no Service has; may be repeated");
+  command->add_option("--health-port", flags->options.health_port, "/healthz and /livez as kube-proxy's; 0 for nowhere")
+      ->capture_default_str();
   command->add_flag("--small-maps", flags->options.small_maps, "maps for a node of a lab or a laptop");
   command->add_flag("-v,--verbose", flags->verbose, "debug log");
   command->callback([flags] {

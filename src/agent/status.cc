@@ -32,6 +32,8 @@ json::object status_document(const StatusInputs& in) {
     failures.push_back({{"table", failure.table}, {"owner", failure.owner}, {"error", failure.error.message}});
   for (const auto& sentence : in.routes.failures)
     failures.push_back({{"table", "routes"}, {"owner", ""}, {"error", sentence}});
+  for (const auto& [owner, sentence] : in.health_problems)
+    failures.push_back({{"table", "health ports"}, {"owner", owner}, {"error", sentence}});
   json::array dns_addresses;
   for (const auto& address : in.links.dns_addresses) dns_addresses.emplace_back(address.str());
   return {{"node", in.node},

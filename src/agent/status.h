@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <map>
 
 #include "agent/node_links.h"
 #include "dns/stats.h"
@@ -21,6 +22,7 @@ struct StatusInputs {
   double last_apply_ms = 0;  // newest snapshot to realized
   const realize::Status& realized;
   const realize::RouteStatus& routes;
+  const std::map<std::string, std::string>& health_problems;  // ports that could not be opened, by owner
   const NodeLinks& links;
   watch::WatcherStats watch;
   dns::DnsStats dns;

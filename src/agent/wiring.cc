@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "agent/agent.h"
+#include "agent/health.h"
 #include "agent/node_links.h"
 #include "agent/status.h"
 #include "base/log.h"
@@ -24,10 +25,21 @@ namespace {
 namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
+// A change that waits longer makes the node unhealthy: twice kube-proxy's sync period, as there.
+constexpr auto kLateAfter = std::chrono::seconds(60);
+
+Timestamp wall_clock() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
+  return {seconds.count(),
+          static_cast<int32_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now - seconds).count())};
+}
+
 // Every arrow of one node:
 //   watch -> desired -> realize -> the kernel's maps        (snapshots)
 //   cni   -> desired -> realize -> the waiting ADD          (pods of this node)
 //   desired.names -> dns
+//   desired.health_checks, the state of all of this -> health ports
 class Node {
  public:
   static Result<std::unique_ptr<Node>> create(asio::io_context& io, const AgentOptions& options) {
@@ -58,6 +70,7 @@ class Node {
         realizer_(std::move(realizer)),
         routes_(std::move(routes)),
         retry_timer_(io),
+        health_ports_(io),
         client_(io, std::move(credentials), 2),
         watcher_(io, client_,
                  [this](auto snapshot, const auto& changes) { on_snapshot(std::move(snapshot), changes); }) {
@@ -96,8 +109,30 @@ class Node {
       view_.pods[id] = pod;
     }
     start_dns();
+    if (options_.health_port) keep_proxy_ports();
+    serve_health({});
     watcher_.start();
     return {};
+  }
+
+  void keep_proxy_ports() {
+    for (const auto& own : links_.dns_addresses)
+      health_ports_.keep({net::IpAddress::parse(own.is_v4() ? "0.0.0.0" : "::").value(), options_.health_port},
+                         "health of the node",
+                         [this](std::string_view path) { return proxy_answer(path, proxy_health()); });
+    health_ports_.keep({net::IpAddress::parse("127.0.0.1").value(), kProxyModePort}, "proxy mode", proxy_mode_answer);
+  }
+
+  ProxyHealth proxy_health() const {
+    return {.healthy = settled_ || Clock::now() - snapshot_since_ < kLateAfter,
+            .node_eligible = node_eligible_,
+            .last_updated = last_settled_,
+            .now = wall_clock()};
+  }
+
+  void serve_health(const desired::HealthCheckTable& checks) {
+    health_ports_.set(checks, view_.addresses, [this] { return proxy_health().healthy; });
+    if (!health_ports_.problems().empty()) retry_at(Clock::now() + std::chrono::seconds(10));
   }
 
   // A DNS server that cannot start leaves names dead but packets alive; it is said in the status and tried again.
@@ -131,6 +166,7 @@ class Node {
     auto found = snapshot_->nodes.find({"", options_.node_name});
     if (found == snapshot_->nodes.end()) return;
     const k8s::Node& node = *found->second;
+    node_eligible_ = node_eligible(node);
     std::vector<net::IpAddress> addresses;
     for (const auto& entry : node.status.addresses)
       if (auto address = net::IpAddress::parse(entry.address); entry.type == "InternalIP" && address)
@@ -171,6 +207,7 @@ class Node {
     }
     realize_routes();
     publish_names();
+    serve_health(tables.health_checks);
     after_apply();
   }
 
@@ -198,6 +235,7 @@ class Node {
     if (status.next_retry) retry_at(*status.next_retry);
     if (!settled_ && status.revision == snapshot_->revision) {
       settled_ = true;
+      last_settled_ = wall_clock();
       last_apply_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - snapshot_since_).count();
     }
     answer_waiting();
@@ -271,6 +309,7 @@ class Node {
                             .last_apply_ms = last_apply_ms_,
                             .realized = realizer_->status(),
                             .routes = route_status_,
+                            .health_problems = health_ports_.problems(),
                             .links = links_,
                             .watch = watcher_.stats(),
                             .dns = dns_ ? dns_->stats() : dns::DnsStats{},
@@ -293,6 +332,7 @@ class Node {
   std::unique_ptr<realize::Realizer> realizer_;
   std::unique_ptr<realize::RouteTarget> routes_;
   asio::steady_timer retry_timer_;
+  HealthPorts health_ports_;
   std::unique_ptr<dns::DnsServer> dns_;
   std::string dns_problem_;
   std::unique_ptr<cni::Server> cni_;
@@ -311,6 +351,8 @@ class Node {
   std::shared_ptr<const desired::NameTable> last_names_;
   uint64_t names_published_ = 0;
   Clock::time_point snapshot_since_;
+  Timestamp last_settled_ = wall_clock();
+  bool node_eligible_ = true;
   double last_apply_ms_ = 0;
   bool settled_ = true, routes_done_ = false, recompute_posted_ = false, retry_pending_ = false,
        conflist_installed_ = false;

@@ -134,6 +134,15 @@ void Compiler::State::update_host_ports() {
   host_ports = std::move(fresh);
 }
 
+void Compiler::State::set_health_check(const k8s::NamespacedName& service,
+                                       std::optional<std::pair<uint16_t, HealthCheckRow>> fresh) {
+  if (!fresh && !health_checks.contains(service)) return;
+  health_checks.erase(service);
+  if (fresh) health_checks.emplace(service, std::move(*fresh));
+  tables.health_checks.clear();
+  for (const auto& [key, check] : health_checks) tables.health_checks.insert(check);
+}
+
 void Compiler::State::update_services(Round& round) {
   for (const auto& key : round.services) {
     auto object = round.snapshot.services.find(key);
@@ -151,7 +160,9 @@ void Compiler::State::update_services(Round& round) {
       const SliceList own = slices(round.snapshot, key);
       set_frontends(key, state, compile_service(*object->second, own, round.snapshot, node));
       set_service_names(state, compile_service_names(*object->second, own));
+      set_health_check(key, compile_health_check(*object->second, own, node));
     } else {
+      set_health_check(key, std::nullopt);
       set_frontends(key, state, {});
       set_service_names(state, {});
       if (state.slices.empty()) services.erase(at);

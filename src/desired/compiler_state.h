@@ -90,11 +90,13 @@ struct Compiler::State {
   std::map<k8s::NamespacedName, ServiceState> services;
   std::map<FrontendKey, Keys> contested;  // Services that claim a key which another one has
   FrontendTable host_ports;
+  std::map<k8s::NamespacedName, std::pair<uint16_t, HealthCheckRow>> health_checks;  // few Services have one
   SliceList slices(const k8s::Snapshot& snapshot, const k8s::NamespacedName& service) const;
   void set_frontends(const k8s::NamespacedName& service, ServiceState& state, const FrontendTable& fresh);
   void claim(const FrontendTable::Entry& entry, const k8s::NamespacedName& service);
   void give_up(const FrontendKey& key, const k8s::NamespacedName& service);
   void update_host_ports();
+  void set_health_check(const k8s::NamespacedName& service, std::optional<std::pair<uint16_t, HealthCheckRow>> fresh);
 
   // names
   std::map<std::string, size_t> services_in;  // namespace -> how many

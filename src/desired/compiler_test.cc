@@ -122,7 +122,8 @@ class Walk {
     std::vector<std::string> ips{fmt::format("10.96.1.{}", i), fmt::format("2001:db8:96::1:{}", i)};
     if (random_.chance(20)) ips = {"None"};
     auto& service = cluster_.add_service(ns(), fmt::format("s{}", i), ips, {http}, {{"app", random_.value()}});
-    service.spec.type = random_.pick<std::string>({"ClusterIP", "NodePort", "ExternalName"});
+    service.spec.type = random_.pick<std::string>({"ClusterIP", "NodePort", "ExternalName", "LoadBalancer"});
+    service.spec.healthCheckNodePort = 32000 + random_.below(2);  // two may claim one
     service.spec.externalName = "example.com";
     if (random_.chance(30)) service.spec.externalIPs = {"198.51.100.1"};  // several may claim it
     if (random_.chance(30)) service.spec.internalTrafficPolicy = "Local";

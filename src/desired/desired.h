@@ -8,6 +8,7 @@
 #include "desired/pods/pods.h"
 #include "desired/policy/policy.h"
 #include "desired/routes/routes.h"
+#include "desired/services/health_checks.h"
 #include "desired/services/services.h"
 #include "k8s/snapshot.h"
 
@@ -21,6 +22,7 @@ struct Tables {
   PeerTable peers;
   RouteTable routes;
   FrontendTable frontends;
+  HealthCheckTable health_checks;
   PolicyTable policy;
   NameTable names;
   bool operator==(const Tables&) const = default;

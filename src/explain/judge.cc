@@ -58,6 +58,9 @@ Judge::Judge(const World& world) : world_(world) {
   }
   for (const auto& [name, view] : world.views)
     for (const auto& address : view.addresses) nodes_.emplace(address, name);
+  for (const auto& [name, tables] : world.tables)
+    for (const auto& [port, check] : tables.health_checks)  // the agent answers there (SVC-D10)
+      node_listeners_[name].insert({port, net::Protocol::kTcp});
   for (const auto& [key, pod] : world.snapshot->pods) {
     if (desired::is_finished(*pod) || !world.tables.contains(pod->spec.nodeName)) continue;
     auto listeners = world.listeners.find(key);

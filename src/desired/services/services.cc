@@ -13,13 +13,6 @@ constexpr const char* kHeadlessLabel = "service.kubernetes.io/headless";
 constexpr uint32_t kDefaultAffinitySeconds = 10800;
 constexpr uint16_t kDnsPort = 53;
 
-// SVC-D23, D24.
-bool is_forwarded(const k8s::Service& service) {
-  const auto& labels = service.metadata.labels;
-  return service.spec.type != "ExternalName" && service.spec.clusterIP != "None" && !labels.contains(kProxyNameLabel) &&
-         !labels.contains(kHeadlessLabel);
-}
-
 std::vector<net::IpAddress> parse_all(const std::vector<std::string>& texts) {
   std::vector<net::IpAddress> out;
   for (const auto& text : texts)
@@ -171,6 +164,12 @@ class ServiceRows {
 };
 
 }  // namespace
+
+bool is_forwarded(const k8s::Service& service) {
+  const auto& labels = service.metadata.labels;
+  return service.spec.type != "ExternalName" && service.spec.clusterIP != "None" && !labels.contains(kProxyNameLabel) &&
+         !labels.contains(kHeadlessLabel);
+}
 
 std::map<k8s::NamespacedName, SliceList> slices_by_service(const k8s::Snapshot& snapshot) {
   std::map<k8s::NamespacedName, SliceList> out;

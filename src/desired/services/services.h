@@ -57,6 +57,9 @@ using FrontendTable = SharedMap<FrontendKey, FrontendRow>;
 
 using SliceList = std::vector<std::shared_ptr<const k8s::EndpointSlice>>;
 
+// Not headless, no ExternalName, and not left to another proxy by its label (SVC-D23, D24).
+bool is_forwarded(const k8s::Service& service);
+
 // Slices by the Service they belong to, each list sorted by name.
 std::map<k8s::NamespacedName, SliceList> slices_by_service(const k8s::Snapshot& snapshot);
 

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "desired/services/endpoints.h"
+#include "desired/services/health_checks.h"
 #include "desired/test_cluster.h"
 
 namespace carrick::desired::testing {
@@ -198,6 +199,31 @@ TEST_F(Services, ClusterDnsLeadsToTheNodeItself) {  // ADR 6
   EXPECT_EQ(shown(row("10.96.0.10", 53)->backends), List{std::string(kNodeDnsV4) + ":53"});
   EXPECT_EQ(shown(row("2001:db8:96::a", 53)->backends), List{std::string(kNodeDnsV6) + ":53"});
   EXPECT_EQ(row("10.96.0.10", 9153)->kind, FrontendKind::kClusterIp);
+}
+
+TEST_F(Services, HealthChecksCountReadyEndpointsOfTheNode) {  // SVC-D10
+  service->spec.type = "LoadBalancer";
+  service->spec.externalTrafficPolicy = "Local";
+  service->spec.healthCheckNodePort = 32000;
+  service->spec.ports.push_back({"https", "TCP", {}, 443, 30443});
+  slice({endpoint("10.1.0.2", 0), endpoint("10.1.0.3", 0), endpoint("10.1.0.4", 0, "ftt"),
+         endpoint("10.1.0.5", 0, "f--"), endpoint("10.1.1.2", 1)});
+  cluster.add_slice("x", "web-tls", "web", {{"https", "TCP", std::nullopt, 8443}}, {endpoint("10.1.0.2", 0)});
+  service->status.loadBalancer.ingress = {{"198.51.100.1", {}, {}}};
+  auto count = [&] {
+    auto checks = compile_health_checks(cluster.snapshot, cluster.view(0));
+    return checks.contains(32000) ? static_cast<int>(checks.at(32000).local_endpoints) : -1;
+  };
+  EXPECT_EQ(count(), 2) << "ready ones of this node, each once";
+  slice({endpoint("10.1.0.4", 0, "ftt"), endpoint("10.1.1.2", 1)});
+  cluster.add_slice("x", "web-tls", "web", {{"https", "TCP", std::nullopt, 8443}}, {});
+  EXPECT_EQ(count(), 0) << "only terminating ones: the answer is no, although traffic still works";
+  EXPECT_EQ(shown(row("198.51.100.1", 80, FrontendScope::kExternal)->backends), List{"10.1.0.4:8080"});
+  service->metadata.labels["service.kubernetes.io/service-proxy-name"] = "other";
+  EXPECT_EQ(count(), -1);
+  service->metadata.labels.clear();
+  service->spec.externalTrafficPolicy = "Cluster";
+  EXPECT_EQ(count(), -1);
 }
 
 TEST_F(Services, HostPortsYieldToServices) {  // HP-1, HP-4
