@@ -303,6 +303,7 @@ class Node {
     return status_document({.node = options_.node_name,
                             .version = CARRICK_VERSION,
                             .known_revision = snapshot_ ? snapshot_->revision : 0,
+                            .known_versions = snapshot_ ? snapshot_->versions : k8s::KindVersions{},
                             .not_ready_because = not_ready_because(),
                             .local_pods = view_.pods.size(),
                             .waiting_adds = waiting_.size(),

@@ -226,7 +226,7 @@ MapSizes MapSizes::lab() {
   sizes.peers = 16384;
   sizes.cidrs = 4096;
   sizes.policy = 65536;
-  sizes.frontends = 16384;
+  sizes.frontends = 32768;
   sizes.backends = sizes.members = 65536;
   sizes.sources = 4096;
   sizes.flows = 16384;

@@ -1,6 +1,7 @@
 #include "watch/assembly.h"
 
 #include <boost/json.hpp>
+#include <charconv>
 
 #include "base/log.h"
 #include "k8s/codec.h"
@@ -32,11 +33,12 @@ void trim(k8s::Pod& pod) {
 // The snapshot's map and the change set's keys of one kind.
 template <class T>
 struct Slot;
-#define CARRICK_SLOT(T, member)                                 \
-  template <>                                                   \
-  struct Slot<k8s::T> {                                         \
-    static auto& objects(k8s::Snapshot& s) { return s.member; } \
-    static auto& keys(k8s::ChangeSet& c) { return c.member; }   \
+#define CARRICK_SLOT(T, member)                                     \
+  template <>                                                       \
+  struct Slot<k8s::T> {                                             \
+    static auto& objects(k8s::Snapshot& s) { return s.member; }     \
+    static auto& keys(k8s::ChangeSet& c) { return c.member; }       \
+    static auto& version(k8s::KindVersions& v) { return v.member; } \
   };
 CARRICK_SLOT(Namespace, namespaces)
 CARRICK_SLOT(Node, nodes)
@@ -134,7 +136,23 @@ Result<void> Assembly::take_event(std::string_view line) {
   return {};
 }
 
+template <class T>
+void Assembly::note_version() {
+  const std::string& text = resource_version<T>();
+  uint64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  // A text that is no number, or none after an error, is no reason to know less than before.
+  auto& version = Slot<T>::version(current_.versions);
+  version = std::max(version, number);
+}
+
 k8s::Snapshot Assembly::publish(k8s::ChangeSet& changes) {
+  note_version<k8s::Namespace>();
+  note_version<k8s::Node>();
+  note_version<k8s::Pod>();
+  note_version<k8s::Service>();
+  note_version<k8s::EndpointSlice>();
+  note_version<k8s::NetworkPolicy>();
   changes = std::exchange(changes_, {});
   changes.everything = !std::exchange(published_, true);
   ++current_.revision;

@@ -50,6 +50,9 @@ class Assembly {
     return std::get<Incoming<T>>(incoming_);
   }
 
+  template <class T>
+  void note_version();
+
   std::tuple<Incoming<k8s::Namespace>, Incoming<k8s::Node>, Incoming<k8s::Pod>, Incoming<k8s::Service>,
              Incoming<k8s::EndpointSlice>, Incoming<k8s::NetworkPolicy>>
       incoming_;

@@ -64,6 +64,7 @@ TEST(Assembly, IsInSyncWhenEveryKindHasBeenListed) {
   auto snapshot = assembly.publish(changes);
   EXPECT_TRUE(changes.everything);
   EXPECT_EQ(snapshot.revision, 1u);
+  EXPECT_EQ(snapshot.versions.pods, 9u);
   ASSERT_EQ(snapshot.pods.size(), 2u);
   const Pod& trimmed = *snapshot.pods.at({"x", "a"});
   EXPECT_EQ(trimmed.spec.nodeName, "n1");
@@ -90,6 +91,8 @@ TEST(Assembly, EventsNameWhatTheyChangeAndPublishedSnapshotsStay) {
   EXPECT_FALSE(after.pods.contains({"x", "b"}));
   EXPECT_EQ(before.pods.at({"x", "a"})->spec.nodeName, "n1");
   EXPECT_EQ(before.pods.size(), 2u);
+  EXPECT_EQ(after.versions.pods, 20u);
+  EXPECT_EQ(after.versions.services, 1u);
   EXPECT_EQ(assembly.resource_version<Pod>(), "20");
 }
 

@@ -1,9 +1,12 @@
 #include "lab/up/readiness_wait.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json.hpp>
+#include <charconv>
+#include <set>
 
 #include "base/text.h"
 #include "k8s/resources.h"
@@ -69,6 +72,40 @@ std::string pod_problem(const k8s::Pod& pod) {
   return fmt::format("pod {}: {}", pod.metadata.key().str(), because);
 }
 
+template <class T>
+uint64_t newest(const k8s::ObjectMap<T>& objects) {
+  uint64_t out = 0;
+  for (const auto& [key, object] : objects) {
+    uint64_t version = 0;
+    const std::string& text = object->metadata.resourceVersion;
+    std::from_chars(text.data(), text.data() + text.size(), version);
+    out = std::max(out, version);
+  }
+  return out;
+}
+
+// An agent whose "versions" reach these has seen every object that is here.
+std::vector<std::pair<const char*, uint64_t>> newest_of_each_kind(const k8s::Snapshot& snapshot) {
+  return {{"namespaces", newest(snapshot.namespaces)},
+          {"nodes", newest(snapshot.nodes)},
+          {"pods", newest(snapshot.pods)},
+          {"services", newest(snapshot.services)},
+          {"endpointslices", newest(snapshot.endpointslices)},
+          {"networkpolicies", newest(snapshot.networkpolicies)}};
+}
+
+// The first Service whose endpoints nobody has looked for yet; empty when there is none.
+std::string service_problem(const k8s::Snapshot& snapshot) {
+  std::set<k8s::NamespacedName> sliced;
+  for (const auto& [key, slice] : snapshot.endpointslices)
+    if (auto label = slice->metadata.labels.find(k8s::kServiceNameLabel); label != slice->metadata.labels.end())
+      sliced.insert({key.namespace_, label->second});
+  for (const auto& [key, service] : snapshot.services)
+    if (!service->spec.selector.empty() && service->spec.type != "ExternalName" && !sliced.contains(key))
+      return fmt::format("Service {}: its endpoints have not been looked for yet", key.str());
+  return "";
+}
+
 class Waiter {
  public:
   Waiter(const RunningLab& lab, const watch::Credentials& credentials,
@@ -129,6 +166,7 @@ class Waiter {
           fmt::format("{} of {} nodes are registered", snapshot_->nodes.size(), lab_.record.config.nodes));
     for (const auto& [key, pod] : snapshot_->pods)
       if (auto problem = pod_problem(*pod); !problem.empty()) problems_.push_back(std::move(problem));
+    if (auto problem = service_problem(*snapshot_); !problem.empty()) problems_.push_back(std::move(problem));
     if (!problems_.empty()) return again();
     ask_workload(0);
   }
@@ -151,9 +189,10 @@ class Waiter {
   }
   void ask_agents() {
     progress_now_.agents_realized = 0;
+    const auto wanted = newest_of_each_kind(*snapshot_);
     for (const AgentDoor& door : agent_doors(lab_)) {
       auto answer = ask_agent(door, "status", 1000);
-      std::string problem = answer ? agent_problem(door.node, *answer) : answer.error().message;
+      std::string problem = answer ? agent_problem(door.node, *answer, wanted) : answer.error().message;
       if (problem.empty())
         ++progress_now_.agents_realized;
       else
@@ -164,11 +203,13 @@ class Waiter {
     done_ = true;
     io_.stop();
   }
-  static std::string agent_problem(const std::string& node, const json::value& answer) {
-    std::string problem = answer.is_object() ? status_problem(answer.as_object()) : "its status is not understood";
+  using Versions = std::vector<std::pair<const char*, uint64_t>>;
+  static std::string agent_problem(const std::string& node, const json::value& answer, const Versions& wanted) {
+    std::string problem =
+        answer.is_object() ? status_problem(answer.as_object(), wanted) : "its status is not understood";
     return problem.empty() ? "" : fmt::format("agent of {}: {}", node, problem);
   }
-  static std::string status_problem(const json::object& status) {
+  static std::string status_problem(const json::object& status, const Versions& wanted) {
     if (auto* failures = status.if_contains("failures");
         failures && failures->is_array() && !failures->as_array().empty())
       return "not realized: " + json::serialize(failures->as_array().front());
@@ -178,6 +219,9 @@ class Waiter {
     if (realized->to_number<int64_t>() < revision->to_number<int64_t>())
       return fmt::format("revision {} is known, {} is realized", revision->to_number<int64_t>(),
                          realized->to_number<int64_t>());
+    for (const auto& [kind, version] : wanted)
+      if (int64_t seen = number_at(status, "versions", kind, 0); seen < static_cast<int64_t>(version))
+        return fmt::format("{} are known up to resourceVersion {}, there is {}", kind, seen, version);
     return "";
   }
 
