@@ -19,24 +19,26 @@ class Explainer {
   Answer run() {
     if (q_.from.kind == Party::Kind::kPod) {
       source_pod_ = judge_.pod(q_.from.object);
-      if (!source_pod_)
-        return finish_early(Verdict::kDeny, "name",
-                            fmt::format("{} has no network: it is not running on a node", q_.from.str()), {});
-      node_ = source_pod_->node;
+      if (source_pod_) node_ = source_pod_->node;
     } else {
       find_entry();
     }
-    if (node_.empty()) return finish_early(Verdict::kDeny, "route", "the cluster has no nodes", {});
-    if (aim()) finish();
+    if (q_.from.kind == Party::Kind::kPod && !source_pod_)
+      end(Verdict::kDeny, "name", fmt::format("{} has no network: it is not running on a node", q_.from.str()), {});
+    else if (node_.empty())
+      end(Verdict::kDeny, "route", "the cluster has no nodes", {});
+    else if (aim())
+      finish();
     return std::move(out_);
   }
 
  private:
-  Answer finish_early(Verdict verdict, const char* stage, std::string sentence, std::vector<desired::Owner> owners) {
+  // False: there is nothing left to look at.
+  bool end(Verdict verdict, const char* stage, std::string sentence, std::vector<desired::Owner> owners) {
     out_.verdict = verdict;
     out_.sentence = sentence;
     out_.decisions.push_back({stage, false, std::move(sentence), std::move(owners), {}, {}});
-    return std::move(out_);
+    return false;
   }
 
   // A client outside the cluster enters by the node that has the address, else by the first node; a node is where it
@@ -91,9 +93,8 @@ class Explainer {
   bool aim_pod() {
     const auto* place = judge_.pod(q_.to.object);
     if (!place)
-      return finish_early(Verdict::kDeny, "route",
-                          fmt::format("{} has no network: it is not running on a node", q_.to.str()), {}),
-             false;
+      return end(Verdict::kDeny, "route", fmt::format("{} has no network: it is not running on a node", q_.to.str()),
+                 {});
     add_first(place->addresses, false);
     return no_family();
   }
@@ -101,17 +102,15 @@ class Explainer {
   bool aim_service() {
     auto service = world_.snapshot->services.find(q_.to.object);
     if (service == world_.snapshot->services.end())
-      return finish_early(Verdict::kRefuse, "service", fmt::format("there is no Service {}", q_.to.object.str()), {}),
-             false;
+      return end(Verdict::kRefuse, "service", fmt::format("there is no Service {}", q_.to.object.str()), {});
     auto zone = fmt::format("{}.{}.svc", q_.to.object.name, q_.to.object.namespace_);
     auto row = tables().names.names.find(zone);
     if (row == tables().names.names.end() || !row->second.cname.empty()) {
       std::string why = row == tables().names.names.end()
                             ? "has no ready endpoint, so its name does not exist"
                             : "is an alias of " + row->second.cname + ", outside the cluster";
-      return finish_early(Verdict::kRefuse, "service", fmt::format("Service {} {}", q_.to.object.str(), why),
-                          {{"Service", q_.to.object.namespace_, q_.to.object.name, {}}}),
-             false;
+      return end(Verdict::kRefuse, "service", fmt::format("Service {} {}", q_.to.object.str(), why),
+                 {{"Service", q_.to.object.namespace_, q_.to.object.name, {}}});
     }
     add_first(row->second.addresses, service->second->spec.clusterIP == "None");
     return no_family();
@@ -119,9 +118,8 @@ class Explainer {
 
   bool no_family() {
     if (out_.paths.empty() && out_.decisions.empty())
-      return finish_early(Verdict::kRefuse, "route",
-                          fmt::format("{} and {} have no address family in common", q_.from.str(), q_.to.str()), {}),
-             false;
+      return end(Verdict::kRefuse, "route",
+                 fmt::format("{} and {} have no address family in common", q_.from.str(), q_.to.str()), {});
     return true;
   }
 
@@ -130,16 +128,13 @@ class Explainer {
     Lookup found = look_up(tables().names, q_.to.name, home);
     if (source_pod_ && !ask_dns(found)) return false;
     if (!found.found)
-      return finish_early(Verdict::kRefuse, "name",
-                          fmt::format("the name {} does not exist (asked from namespace {})", q_.to.name, home), {}),
-             false;
+      return end(Verdict::kRefuse, "name",
+                 fmt::format("the name {} does not exist (asked from namespace {})", q_.to.name, home), {});
     if (!found.outside.empty() && found.full_name.empty())
-      return finish_early(
-                 Verdict::kRefuse, "name",
+      return end(Verdict::kRefuse, "name",
                  fmt::format("{} is no name of this cluster; what DNS servers outside say of it, Carrick does not know",
                              q_.to.name),
-                 {}),
-             false;
+                 {});
     if (!found.outside.empty()) {
       out_.decisions.push_back(
           {"name",
@@ -153,9 +148,8 @@ class Explainer {
       return false;
     }
     if (found.addresses.empty())
-      return finish_early(Verdict::kRefuse, "name", fmt::format("the name {} exists, without an address", q_.to.name),
-                          owners_of(found)),
-             false;
+      return end(Verdict::kRefuse, "name", fmt::format("the name {} exists, without an address", q_.to.name),
+                 owners_of(found));
     out_.decisions.push_back({"name",
                               true,
                               fmt::format("{} is {}.{}", q_.to.name, found.full_name, tables().names.zone),
@@ -164,9 +158,8 @@ class Explainer {
                               {}});
     add_first(found.addresses, true);
     if (!out_.paths.empty() || out_.verdict != Verdict::kAllow) return true;
-    return finish_early(Verdict::kRefuse, "route",
-                        fmt::format("{} has no address of a family that {} has too", q_.to.name, q_.from.str()), {}),
-           false;
+    return end(Verdict::kRefuse, "route",
+               fmt::format("{} has no address of a family that {} has too", q_.to.name, q_.from.str()), {});
   }
 
   static std::vector<desired::Owner> owners_of(const Lookup& found) {

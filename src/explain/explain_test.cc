@@ -57,6 +57,22 @@ TEST_F(Explain, EachStageIsTold) {
   EXPECT_EQ(ask("x/web", "x/api-1", 9000, Family::kV6).paths[0].target.address.str(), "2001:db8:1:1::2");
 }
 
+TEST_F(Explain, WhatEndsBeforeThereIsAnAddressIsToldToo) {
+  Answer nothing = ask("x/web", "nothing.x.svc.cluster.local", 80);
+  EXPECT_EQ(nothing.verdict, Verdict::kRefuse);
+  EXPECT_NE(nothing.sentence.find("nothing.x.svc.cluster.local does not exist"), std::string::npos) << nothing.sentence;
+  ASSERT_EQ(nothing.decisions.size(), 1u);
+  EXPECT_EQ(nothing.decisions[0].stage, "name");
+  // The Service is of IPv4 alone.
+  for (const char* to : {"x/svc/api", "api.x"}) {
+    Answer other_family = ask("x/web", to, 80, Family::kV6);
+    EXPECT_EQ(other_family.verdict, Verdict::kRefuse) << to;
+    EXPECT_NE(other_family.sentence.find("family"), std::string::npos) << to << ": " << other_family.sentence;
+    ASSERT_FALSE(other_family.decisions.empty()) << to;
+    EXPECT_FALSE(other_family.decisions.back().passed) << to;
+  }
+}
+
 TEST_F(Explain, ADeniedPathNamesThePolicyAndTheNearestRule) {
   only_the_second();
   Answer answer = ask("x/web", "x/api-0", 9000);
