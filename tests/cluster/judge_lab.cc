@@ -81,35 +81,52 @@ Result<std::unique_ptr<JudgeLab>> JudgeLab::start(const std::string& name, int n
 JudgeLab::~JudgeLab() { carrick("lab down --name " + name_); }
 
 Result<void> JudgeLab::apply(const std::vector<k8s::ManifestObject>& objects) {
-  lab::Manifests manifests{.objects = objects, .ignored_kinds = {}, .missing_namespaces = {}};
-  auto snapshot = TRY(watch::fetch_snapshot(credentials_));
+  lab::Manifests fresh;
+  std::vector<const k8s::ManifestObject*> changed;
   std::set<std::string> there;
+  auto snapshot = TRY(watch::fetch_snapshot(credentials_));
   for (const auto& [key, object] : snapshot.namespaces) there.insert(key.name);
   for (const auto& object : objects)
     if (object.kind == "Namespace") there.insert(object.key.name);
   for (const auto& object : objects) {
     if (!object.type) continue;
-    if (object.type->namespaced && there.insert(object.key.namespace_).second) {
-      manifests.missing_namespaces.push_back(object.key.namespace_);
-      made_namespaces_.push_back(object.key.namespace_);
-    }
-    if (object.kind == "Node") {
-      auto node = TRY(watch::request_once(credentials_, {.target = path_of(object), .body = {}}));
-      const auto metadata = json::parse(node.body).at("metadata").as_object();
-      nodes_before_.try_emplace(path_of(object), json::serialize(metadata.at("labels")));
+    if (object.kind == "Node") TRY_VOID(remember_node(object));
+    if (object.kind == "Node" || is_made(object)) {
+      changed.push_back(&object);
       continue;
     }
-    if (std::ranges::none_of(made_, [&](const auto& o) { return o.kind == object.kind && o.key == object.key; }))
-      made_.push_back(object);
+    if (object.type->namespaced && there.insert(object.key.namespace_).second) {
+      fresh.missing_namespaces.push_back(object.key.namespace_);
+      made_namespaces_.push_back(object.key.namespace_);
+    }
+    fresh.objects.push_back(object);
+    made_.push_back(object);
   }
-  TRY_VOID(lab::apply_manifests(credentials_, manifests));
+  TRY_VOID(lab::apply_manifests(credentials_, fresh));
+  for (const auto* object : changed) TRY_VOID(merge(path_of(*object), object->document));
   // As a load balancer would, whose word the API server takes.
   for (const auto& object : objects)
     if (const auto* status = object.document.if_contains("status"); status && object.kind == "Service")
-      TRY(watch::request_once(credentials_, {.method = "PATCH",
-                                             .target = path_of(object) + "/status",
-                                             .body = json::serialize(json::object{{"status", *status}}),
-                                             .content_type = "application/merge-patch+json"}));
+      TRY_VOID(merge(path_of(object) + "/status", json::object{{"status", *status}}));
+  return {};
+}
+
+bool JudgeLab::is_made(const k8s::ManifestObject& object) const {
+  return std::ranges::any_of(made_, [&](const auto& o) { return o.kind == object.kind && o.key == object.key; });
+}
+
+Result<void> JudgeLab::remember_node(const k8s::ManifestObject& object) {
+  auto node = TRY(watch::request_once(credentials_, {.target = path_of(object), .body = {}}));
+  const auto metadata = json::parse(node.body).at("metadata").as_object();
+  nodes_before_.try_emplace(path_of(object), json::serialize(metadata.at("labels")));
+  return {};
+}
+
+Result<void> JudgeLab::merge(const std::string& path, const json::object& patch) {
+  TRY(watch::request_once(credentials_, {.method = "PATCH",
+                                         .target = path,
+                                         .body = json::serialize(patch),
+                                         .content_type = "application/merge-patch+json"}));
   return {};
 }
 

@@ -36,6 +36,9 @@ class JudgeLab {
  private:
   JudgeLab(std::string name, lab::RunningLab running, watch::Credentials credentials)
       : name_(std::move(name)), running_(std::move(running)), credentials_(std::move(credentials)) {}
+  bool is_made(const k8s::ManifestObject& object) const;
+  Result<void> remember_node(const k8s::ManifestObject& object);
+  Result<void> merge(const std::string& path, const k8s::json::object& patch);
   std::string what_is_missing(const explain::World& plan) const;
 
   std::string name_;

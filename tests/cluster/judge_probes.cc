@@ -227,10 +227,10 @@ class Probes {
     auto& seen = cell.seen;
     seen.verdicts.insert(std::string(lab::verdict_word(outcome.verdict)));
     std::string who = who_answered(cell, outcome.answered_by);
-    if (seen.story.size() < 2000)
-      seen.story += fmt::format("  {}: {} {} by {} as {}\n", net::SocketAddress{task.address, task.port}.str(),
-                                lab::verdict_word(outcome.verdict), outcome.error ? std::strerror(outcome.error) : "",
-                                who, outcome.seen_as.str());
+    auto line = fmt::format("  {}: {} {} by {} as {}\n", net::SocketAddress{task.address, task.port}.str(),
+                            lab::verdict_word(outcome.verdict), outcome.error ? std::strerror(outcome.error) : "",
+                            who.empty() ? "nobody said who" : who, outcome.seen_as.str());
+    if (seen.story.find(line) == std::string::npos) seen.story += line;
     if (outcome.verdict != lab::Verdict::kAllow) return;
     if (!outcome.seen_as.is_unspecified()) seen.clients.insert(outcome.seen_as.str());
     if (!who.empty()) seen.reached.insert(who);

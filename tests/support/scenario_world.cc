@@ -196,7 +196,7 @@ Result<std::vector<k8s::ManifestObject>> ScenarioWorld::apply(const Step& step, 
     merge(merged, object.document);
     known->document = std::move(merged.as_object());
     known->lines.insert(object.lines.begin(), object.lines.end());
-    out.push_back(*known);
+    out.push_back(std::move(object));
   }
   return out;
 }

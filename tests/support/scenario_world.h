@@ -33,7 +33,7 @@ class ScenarioWorld {
  public:
   explicit ScenarioWorld(const Scenario& scenario) : scenario_(scenario) {}
 
-  // A document of a known name is merged into it (RFC 7386). Returns the documents as they now are. $(NS/POD) and
+  // A document of a known name is merged into it (RFC 7386). Returns the step's own documents. $(NS/POD) and
   // $(NS/POD ipv6) stand for the address that a pod of `world` has.
   Result<std::vector<k8s::ManifestObject>> apply(const Step& step, const explain::World& world);
   Result<k8s::ManifestObject> remove(const Step& step);  // kNotFound
