@@ -5,6 +5,7 @@
 #include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 
+#include "wire/choice.h"
 #include "wire/config.h"
 #include "wire/drops.h"
 #include "wire/events.h"
@@ -58,6 +59,7 @@ LPM_MAP(policy, struct policy_lpm_key, struct policy_value, 131072);
 HASH_MAP(frontends, struct frontend_key, struct frontend_value, 65536);
 HASH_MAP(backends, struct backend_key, struct backend_value, 262144);
 HASH_MAP(members, struct member_key, __u32, 262144);
+HASH_MAP(choices, struct choice_key, struct choice_value, 262144);
 LPM_MAP(sources, struct source_lpm_key, __u32, 16384);
 LRU_MAP(affinity, struct affinity_key, struct affinity_value, 16384);
 LRU_MAP(sockets, struct socket_key, struct socket_value, 16384);

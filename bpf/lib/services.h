@@ -28,30 +28,27 @@ static __always_inline int is_member(__u64 set, const struct wire_address *addre
   return bpf_map_lookup_elem(&members, &key) != 0;
 }
 
-static __always_inline __u32 mix(__u32 hash, __u32 word) { /* murmur3 */
-  word *= 0xcc9e2d51u;
-  word = word << 15 | word >> 17;
-  hash ^= word * 0x1b873593u;
-  hash = hash << 13 | hash >> 19;
-  return hash * 5 + 0xe6546b64u;
-}
-
 /* Equal tuples take equal backends, so a lost flow entry finds its way back while the set is unchanged. */
-GLOBAL __u32 tuple_hash(const struct wire_tuple *t) {
-  if (!t) return 0;
-  __u32 words[9], hash = 0x9747b28cu;
-  __builtin_memcpy(words, t, sizeof(words));
-#pragma unroll
-  for (int i = 0; i < 9; i++) hash = mix(hash, words[i]);
-  hash ^= hash >> 16;
-  hash *= 0x85ebca6bu;
-  hash ^= hash >> 13;
-  hash *= 0xc2b2ae35u;
-  return hash ^ hash >> 16;
+GLOBAL __u32 tuple_hash(const struct wire_tuple *t) { return t ? choice_hash(t) : 0; }
+
+/* Round robin by hash; where connections enter the cluster, by a table that is the same on every node. */
+static __always_inline __u32 backend_slot(const struct frontend_value *frontend, __u32 hash) {
+  if (frontend->table) {
+    int wide = frontend->count > CHOICE_NARROW;
+    __u32 place = hash % CHOICE_PLACES, places = wide ? CHOICE_CHUNK / 2 : CHOICE_CHUNK;
+    struct choice_key key = {.table = frontend->table, .chunk = place / places};
+    const struct choice_value *chunk = bpf_map_lookup_elem(&choices, &key);
+    __u32 index = place % places, slot = frontend->count;
+    asm volatile("" : "+r"(index)); /* the verifier wants to see what the compiler knows */
+    if (chunk && wide && index < CHOICE_CHUNK / 2) slot = chunk->wide[index];
+    if (chunk && !wide && index < CHOICE_CHUNK) slot = chunk->narrow[index];
+    if (slot < frontend->count) return slot;
+  }
+  return hash % frontend->count;
 }
 
 static __always_inline const struct backend_value *find_backend(const struct frontend_value *frontend, __u32 hash) {
-  struct backend_key key = {.set = frontend->set, .slot = hash % frontend->count};
+  struct backend_key key = {.set = frontend->set, .slot = backend_slot(frontend, hash)};
   return bpf_map_lookup_elem(&backends, &key);
 }
 

@@ -26,12 +26,13 @@ struct frontend_value {
   __u64 service_id;
   __u64 set;
   __u64 sources; /* name of the list of clients in `sources`, by its content as well; 0: everybody */
-  __u32 count;   /* 0: refuse, or drop with FRONTEND_DROP_WHEN_EMPTY */
+  __u64 table;   /* of the consistent choice (wire/choice.h); 0: choose without */
+  __u32 count; /* 0: refuse, or drop with FRONTEND_DROP_WHEN_EMPTY */
   __u32 affinity_seconds;
   __u32 flags; /* enum frontend_flags */
   __u32 pad0;
 };
-WIRE_ASSERT(sizeof(struct frontend_value) == 40);
+WIRE_ASSERT(sizeof(struct frontend_value) == 48);
 
 /* LPM sources: a list of clients and an address -> __u32 1. The list is never cut short, so no prefix of one family
  * speaks for the other: a list is of one family. */

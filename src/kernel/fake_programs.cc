@@ -1,4 +1,5 @@
 #include "kernel/programs.h"
+#include "wire/choice.h"
 #include "wire/config.h"
 #include "wire/pods.h"
 #include "wire/policy.h"
@@ -17,6 +18,7 @@ FakePrograms::FakePrograms(const MapSizes& sizes) {
   add("policy", sizeof(policy_lpm_key), sizeof(policy_value), sizes.policy);
   add("frontends", sizeof(frontend_key), sizeof(frontend_value), sizes.frontends);
   add("backends", sizeof(backend_key), sizeof(backend_value), sizes.backends);
+  add("choices", sizeof(choice_key), sizeof(choice_value), sizes.choices);
   add("sources", sizeof(source_lpm_key), 4, sizes.sources);
   add("members", sizeof(member_key), 4, sizes.members);
   // An array always has its rows.

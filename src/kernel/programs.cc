@@ -52,8 +52,9 @@ struct RingCloser {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
 
-constexpr std::array kPinnedMaps = {"config",  "pods",    "peers",    "cidrs",   "policy", "frontends", "backends",
-                                    "members", "sources", "affinity", "sockets", "flows",  "fragments", "drops"};
+constexpr std::array kPinnedMaps = {"config",    "pods",     "peers",   "cidrs",     "policy",
+                                    "frontends", "backends", "members", "choices",   "sources",
+                                    "affinity",  "sockets",  "flows",   "fragments", "drops"};
 
 void set_sizes(dataplane& skeleton, const MapSizes& sizes) {
   const auto& maps = skeleton.maps;
@@ -65,6 +66,7 @@ void set_sizes(dataplane& skeleton, const MapSizes& sizes) {
   bpf_map__set_max_entries(maps.backends, sizes.backends);
   bpf_map__set_max_entries(maps.members, sizes.members);
   bpf_map__set_max_entries(maps.sources, sizes.sources);
+  bpf_map__set_max_entries(maps.choices, sizes.choices);
   bpf_map__set_max_entries(maps.affinity, sizes.affinity);
   bpf_map__set_max_entries(maps.sockets, sizes.sockets);
   bpf_map__set_max_entries(maps.flows, sizes.flows);
@@ -229,6 +231,7 @@ MapSizes MapSizes::lab() {
   sizes.frontends = 32768;
   sizes.backends = sizes.members = 65536;
   sizes.sources = 4096;
+  sizes.choices = 16384;
   sizes.flows = 16384;
   sizes.affinity = sizes.sockets = 4096;
   sizes.fragments = 256;

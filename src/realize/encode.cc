@@ -7,6 +7,8 @@
 #include <set>
 #include <unordered_set>
 
+#include "realize/choice.h"
+
 namespace carrick::realize {
 namespace {
 
@@ -153,8 +155,31 @@ BackendSet backend_set(const desired::FrontendKey& key, const desired::FrontendR
   return out;
 }
 
+ChoiceTable choice_of(const desired::FrontendKey& key, const desired::FrontendRow& frontend) {
+  ChoiceTable out;
+  if (!frontend.consistent) return out;
+  std::string content;
+  for (const auto& backend : frontend.backends) {
+    if (backend.address.is_v4() != key.address.is_v4()) continue;
+    out.backends.push_back({backend.address, backend.port});
+    content += bytes_of(wire_of(backend.address)) + bytes_of(backend.port);
+  }
+  if (out.backends.size() > 1) out.name = net::stable_hash(content);
+  return out;
+}
+
+void encode_choice(const ChoiceTable& table, const std::string& owner, Rows& choices) {
+  uint32_t number = 0;
+  for (const auto& chunk : choice_chunks(table.backends))
+    choices.push_back(row(choice_key{table.name, number++, 0}, chunk, owner));
+}
+
+FrontendLists lists_of(const desired::FrontendKey& key, const desired::FrontendRow& frontend) {
+  return {backend_set(key, frontend), source_list(frontend), choice_of(key, frontend)};
+}
+
 reconcile::Row encode_frontend(const desired::FrontendKey& key, const desired::FrontendRow& frontend,
-                               const BackendSet& set, const SourceList& sources) {
+                               const FrontendLists& lists) {
   frontend_key wire_key{};
   wire_key.address = wire_of(key.address);
   wire_key.port_be = htons(key.port);
@@ -162,9 +187,10 @@ reconcile::Row encode_frontend(const desired::FrontendKey& key, const desired::F
   wire_key.scope = static_cast<uint8_t>(key.scope);
   frontend_value value{};
   value.service_id = frontend.service_id;
-  value.set = set.name;
-  value.sources = sources.name;
-  value.count = static_cast<uint32_t>(set.backends.size());
+  value.set = lists.set.name;
+  value.sources = lists.sources.name;
+  value.table = lists.choice.name;
+  value.count = static_cast<uint32_t>(lists.set.backends.size());
   value.affinity_seconds = frontend.affinity_seconds;
   value.flags = (frontend.drop_when_empty ? FRONTEND_DROP_WHEN_EMPTY : 0) | (frontend.snat ? FRONTEND_SNAT : 0);
   return row(wire_key, value, frontend.owner.str());
@@ -185,14 +211,15 @@ void encode_set(const BackendSet& set, const std::string& owner, Rows& backends,
 
 ServiceRows encode_services(const desired::FrontendTable& table) {
   ServiceRows rows;
-  std::unordered_set<uint64_t> sets, lists;
+  std::unordered_set<uint64_t> sets, sources, choices;
   for (const auto& [key, frontend] : table) {
-    const BackendSet set = backend_set(key, frontend);
-    const SourceList list = source_list(frontend);
-    rows.frontends.push_back(encode_frontend(key, frontend, set, list));
+    const FrontendLists lists = lists_of(key, frontend);
+    rows.frontends.push_back(encode_frontend(key, frontend, lists));
     const std::string& owner = rows.frontends.back().owner;
-    if (set.name && sets.insert(set.name).second) encode_set(set, owner, rows.backends, rows.members);
-    if (list.name && lists.insert(list.name).second) encode_sources(list, owner, rows.sources);
+    const auto fresh = [](auto& known, const auto& list) { return list.name && known.insert(list.name).second; };
+    if (fresh(sets, lists.set)) encode_set(lists.set, owner, rows.backends, rows.members);
+    if (fresh(sources, lists.sources)) encode_sources(lists.sources, owner, rows.sources);
+    if (fresh(choices, lists.choice)) encode_choice(lists.choice, owner, rows.choices);
   }
   return rows;
 }

@@ -8,6 +8,7 @@
 #include "desired/desired.h"
 #include "realize/realize.h"
 #include "reconcile/reconcile.h"
+#include "wire/choice.h"
 #include "wire/config.h"
 #include "wire/pods.h"
 #include "wire/policy.h"
@@ -43,11 +44,27 @@ struct SourceList {
 SourceList source_list(const desired::FrontendRow& frontend);
 void encode_sources(const SourceList& list, const std::string& owner, Rows& sources);
 
+// The table of the consistent choice among these backends, named in the same way: on every node that has equal ones it
+// is the same. 0: choose without.
+struct ChoiceTable {
+  uint64_t name = 0;
+  std::vector<net::SocketAddress> backends;
+};
+ChoiceTable choice_of(const desired::FrontendKey& key, const desired::FrontendRow& frontend);
+void encode_choice(const ChoiceTable& table, const std::string& owner, Rows& choices);
+
+// The lists that one frontend's row names.
+struct FrontendLists {
+  BackendSet set;
+  SourceList sources;
+  ChoiceTable choice;
+};
+FrontendLists lists_of(const desired::FrontendKey& key, const desired::FrontendRow& frontend);
 reconcile::Row encode_frontend(const desired::FrontendKey& key, const desired::FrontendRow& frontend,
-                               const BackendSet& set, const SourceList& sources);
+                               const FrontendLists& lists);
 
 struct ServiceRows {
-  Rows frontends, backends, members, sources;
+  Rows frontends, backends, members, sources, choices;
 };
 ServiceRows encode_services(const desired::FrontendTable& table);
 

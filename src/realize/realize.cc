@@ -37,8 +37,8 @@ class MapStore : public reconcile::Store {
 };
 
 // In the order of dependencies: what a row points at comes first. Removals go the other way.
-enum Index { kBackends, kMembers, kSources, kFrontends, kCidrs, kPolicy, kPods, kPeers, kTables };
-constexpr std::array<const char*, kTables> kNames = {"backends", "members", "sources", "frontends",
+enum Index { kBackends, kMembers, kChoices, kSources, kFrontends, kCidrs, kPolicy, kPods, kPeers, kTables };
+constexpr std::array<const char*, kTables> kNames = {"backends", "members", "choices", "sources", "frontends",
                                                      "cidrs",    "policy",  "pods",    "peers"};
 
 bool is_cidr_rule(const reconcile::Row& row) {
@@ -99,7 +99,7 @@ struct Realizer::State {
   uint64_t wanted_revision = 0;
   Status status;
 
-  Uses set_uses, list_uses;  // of lists of backends, of lists of clients
+  Uses set_uses, source_uses, choice_uses;
 
   void plan(const desired::Tables& desired);
   void plan_all_services(const desired::Tables& desired);
@@ -140,18 +140,19 @@ void Realizer::State::plan(const desired::Tables& desired) {
 
 void Realizer::State::plan_all_services(const desired::Tables& desired) {
   ServiceRows rows;
-  set_uses.clear();
-  list_uses.clear();
+  for (Uses* uses : {&set_uses, &source_uses, &choice_uses}) uses->clear();
   for (const auto& [key, frontend] : desired.frontends) {
-    const BackendSet set = backend_set(key, frontend);
-    const SourceList list = source_list(frontend);
-    rows.frontends.push_back(encode_frontend(key, frontend, set, list));
+    const FrontendLists lists = lists_of(key, frontend);
+    rows.frontends.push_back(encode_frontend(key, frontend, lists));
     const std::string& owner = rows.frontends.back().owner;
-    if (set.name && ++set_uses[set.name] == 1) encode_set(set, owner, rows.backends, rows.members);
-    if (list.name && ++list_uses[list.name] == 1) encode_sources(list, owner, rows.sources);
+    const auto first = [](Uses& uses, const auto& list) { return list.name && ++uses[list.name] == 1; };
+    if (first(set_uses, lists.set)) encode_set(lists.set, owner, rows.backends, rows.members);
+    if (first(source_uses, lists.sources)) encode_sources(lists.sources, owner, rows.sources);
+    if (first(choice_uses, lists.choice)) encode_choice(lists.choice, owner, rows.choices);
   }
   tables[kBackends].desire(std::move(rows.backends), desired.prune);
   tables[kMembers].desire(std::move(rows.members), desired.prune);
+  tables[kChoices].desire(std::move(rows.choices), desired.prune);
   tables[kSources].desire(std::move(rows.sources), desired.prune);
   tables[kFrontends].desire(std::move(rows.frontends), desired.prune);
 }
@@ -159,13 +160,14 @@ void Realizer::State::plan_all_services(const desired::Tables& desired) {
 void Realizer::State::plan_changed_services(const desired::FrontendTable& now) {
   ServiceRows rows, gone;
   Touched<BackendSet> sets;
-  Touched<SourceList> lists;
+  Touched<SourceList> sources;
+  Touched<ChoiceTable> choices;
   auto encode = [&](const desired::FrontendTable::value_type& row, int more) {
-    BackendSet set = backend_set(row.first, row.second);
-    SourceList list = source_list(row.second);
-    reconcile::Row encoded = encode_frontend(row.first, row.second, set, list);
-    sets.note(std::move(set), encoded.owner, more);
-    lists.note(std::move(list), encoded.owner, more);
+    FrontendLists lists = lists_of(row.first, row.second);
+    reconcile::Row encoded = encode_frontend(row.first, row.second, lists);
+    sets.note(std::move(lists.set), encoded.owner, more);
+    sources.note(std::move(lists.sources), encoded.owner, more);
+    choices.note(std::move(lists.choice), encoded.owner, more);
     return encoded;
   };
   desired::FrontendTable::diff(frontends, now, [&](const auto* was, const auto* is) {
@@ -179,11 +181,15 @@ void Realizer::State::plan_changed_services(const desired::FrontendTable& now) {
   sets.settle(set_uses, [&](const BackendSet& set, const std::string& owner, bool wanted) {
     encode_set(set, owner, (wanted ? rows : gone).backends, (wanted ? rows : gone).members);
   });
-  lists.settle(list_uses, [&](const SourceList& list, const std::string& owner, bool wanted) {
+  sources.settle(source_uses, [&](const SourceList& list, const std::string& owner, bool wanted) {
     encode_sources(list, owner, (wanted ? rows : gone).sources);
+  });
+  choices.settle(choice_uses, [&](const ChoiceTable& table, const std::string& owner, bool wanted) {
+    encode_choice(table, owner, (wanted ? rows : gone).choices);
   });
   adjust(kBackends, std::move(rows.backends), gone.backends);
   adjust(kMembers, std::move(rows.members), gone.members);
+  adjust(kChoices, std::move(rows.choices), gone.choices);
   adjust(kSources, std::move(rows.sources), gone.sources);
   adjust(kFrontends, std::move(rows.frontends), gone.frontends);
 }

@@ -1,4 +1,5 @@
 #include <map>
+#include <set>
 #include <thread>
 
 #include "tests/packets/packet_fixture.h"
@@ -63,6 +64,44 @@ TEST_F(PacketTest, EndpointsAreSpreadEvenly) {
     ++hits[destination(send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.10").tcp(port, 80), kPodA))];
   ASSERT_EQ(hits.size(), 3u);
   for (const auto& [where, count] : hits) EXPECT_NEAR(count, 200, 60) << where;
+}
+
+// What one node chose is what every other one chooses, with the same backends but others of them near.
+TEST_F(PacketTest, EveryNodeMakesTheSameChoice) {
+  auto& row = frontend("198.51.100.1:80", Protocol::kTcp, FrontendScope::kExternal);
+  row.consistent = true;
+  const auto chosen = [&](bool first_is_local) {
+    row.backends.clear();
+    for (int i = 2; i < 8; ++i)
+      row.backends.push_back(backend(fmt::format("10.1.2.{}:8080", 10 * i), first_is_local && i == 2));
+    clear("flows");
+    realize();
+    std::vector<std::string> out;
+    for (uint16_t port = 1000; port < 1200; ++port)
+      out.push_back(
+          destination(send("from_netdev", eth().ip("203.0.113.9", "198.51.100.1").tcp(port, 80), kUplink, kUplink)));
+    return out;
+  };
+  const auto here = chosen(true);
+  EXPECT_EQ(rows("choices"), 37u);
+  EXPECT_EQ(chosen(false), here);
+  EXPECT_EQ(std::set<std::string>(here.begin(), here.end()).size(), 6u);
+  // One backend goes: the others' connections stay where they were, but for a few.
+  row.backends.pop_back();
+  clear("flows");
+  realize();
+  int moved = 0, its_own = 0;
+  for (uint16_t port = 1000; port < 1200; ++port) {
+    const auto now =
+        destination(send("from_netdev", eth().ip("203.0.113.9", "198.51.100.1").tcp(port, 80), kUplink, kUplink));
+    its_own += here[port - 1000u] == "10.1.2.70:8080";
+    moved += now != here[port - 1000u];
+  }
+  EXPECT_GE(moved, its_own);
+  EXPECT_LE(moved, its_own + 8) << "2 % of 200, with room for chance";
+  row.backends.resize(1);
+  realize();
+  EXPECT_EQ(rows("choices"), 0u);
 }
 
 TEST_F(PacketTest, NoBackendIsRefusedAtOnce) {

@@ -121,6 +121,8 @@ class ServiceRows {
       row.drop_when_empty = local && row.backends.empty() && choice_.elsewhere;  // SVC-D3
       row.affinity_seconds = affinity_of(spec_);
     }
+    // A NodePort names the node, so its connections never come by another one.
+    row.consistent = key.scope == FrontendScope::kExternal && kind != FrontendKind::kNodePort;
     row.snat = key.scope == FrontendScope::kExternal && !local;
     if (kind == FrontendKind::kLoadBalancer)
       for (const auto& text : spec_.loadBalancerSourceRanges)

@@ -48,6 +48,7 @@ struct FrontendRow {
   std::vector<Backend> backends;
   bool drop_when_empty = false;   // SVC-D3: endpoints exist elsewhere, the policy is Local
   bool snat = false;              // SVC-D8: externalTrafficPolicy Cluster, a remote backend sees the node's address
+  bool consistent = false;        // every node sends a connection to the same backend: it may enter by any of them
   uint32_t affinity_seconds = 0;  // SVC-D15; 0 = none
   std::vector<net::Prefix> source_ranges;  // SVC-D13, kLoadBalancer only: other clients are dropped; empty = everybody
   Owner owner;                             // the Service, clause "spec.ports[i]"

@@ -166,6 +166,12 @@ TEST_F(Services, LoadBalancerAddresses) {  // SVC-D12, D13, D14
   EXPECT_EQ(row("198.51.100.1", 80, FrontendScope::kExternal)->source_ranges.size(), 1u);
   EXPECT_EQ(row("198.51.100.2"), nullptr);
   EXPECT_TRUE(row("198.51.100.7")->source_ranges.empty());
+  // A connection to these may enter by any node; a NodePort names its own.
+  service->spec.ports[0].nodePort = 30080;
+  EXPECT_TRUE(row("198.51.100.1", 80, FrontendScope::kExternal)->consistent);
+  EXPECT_TRUE(row("198.51.100.7", 80, FrontendScope::kExternal)->consistent);
+  EXPECT_FALSE(row("198.51.100.7")->consistent);
+  EXPECT_FALSE(row("192.0.2.10", 30080, FrontendScope::kExternal)->consistent);
 }
 
 TEST_F(Services, AffinityAndStableIds) {
