@@ -10,6 +10,9 @@
 
 #include <cstring>
 #include <filesystem>
+#include <sstream>
+
+#include "base/file.h"
 
 namespace carrick::kernel {
 namespace {
@@ -36,6 +39,23 @@ Result<Fd> attach_one(int cgroup, uint64_t cgroup_id, const CgroupProgram& progr
 }
 
 }  // namespace
+
+Result<std::string> cgroup2_mount() {
+  std::istringstream mounts(TRY(read_file("/proc/self/mountinfo")));
+  // mountinfo(5): id parent dev root MOUNTPOINT options [tags...] - FSTYPE source options
+  for (std::string line; std::getline(mounts, line);) {
+    size_t dash = line.find(" - ");
+    if (dash == std::string::npos || line.compare(dash + 3, 8, "cgroup2 ") != 0) continue;
+    std::istringstream fields(line);
+    std::string id, parent, device, root, mount_point;
+    fields >> id >> parent >> device >> root >> mount_point;
+    struct statfs file_system{};  // another file system may be mounted above it
+    if (::statfs(mount_point.c_str(), &file_system) == 0 && file_system.f_type == CGROUP2_SUPER_MAGIC)
+      return mount_point;
+  }
+  return fail(ErrorKind::kUnsupported,
+              "no cgroup v2 file system is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)");
+}
 
 Result<std::vector<Fd>> attach_to_cgroup(const std::string& path, std::span<const CgroupProgram> programs,
                                          const std::string& pin_directory) {

@@ -17,6 +17,9 @@ struct CgroupProgram {
   int attach_type = 0;  // enum bpf_attach_type
 };
 
+// Where cgroup v2 is mounted and can be reached. kUnsupported: nowhere.
+Result<std::string> cgroup2_mount();
+
 // Attaches each as a BPF link. With a pin directory (in a bpffs) a link that is pinned there and stands on the same
 // cgroup is pointed at the new program in one step; otherwise it is made and pinned. The links live as long as the pin
 // or the descriptors that are returned.

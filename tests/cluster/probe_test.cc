@@ -204,6 +204,39 @@ TEST_F(ProbeTest, AProgramThatListensLateIsWaitedFor) {
       << probed.out;
 }
 
+constexpr const char* kShut = R"yaml(
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web}
+spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress]}
+)yaml";
+
+TEST_F(ProbeTest, AnAppliedPolicyDecidesTheProbesOfTheNextSecond) {
+  if (std::system("kubectl version --client >/dev/null 2>&1") != 0) GTEST_SKIP() << "kubectl is not here";
+  ASSERT_EQ(
+      carrick(fmt::format("lab up --name {} --nodes 2 --timeout 60 -f {}", name_, write_manifest(kTwoTiers))).code, 0);
+  using Clock = std::chrono::steady_clock;
+  auto observed = [&] {
+    Ended probed = carrick(fmt::format("probe --lab {} --from default/db --to default/web -o json", name_));
+    std::set<std::string> out;
+    for (const auto& cell : json::parse(probed.out).at("cells").as_array())
+      out.insert(std::string(cell.at("observed").as_string()));
+    return out;
+  };
+  std::string kubectl = fmt::format("KUBECONFIG={} kubectl ", lab::LabPaths{.name = name_, .prefix = ""}.kubeconfig());
+  std::string file = write_manifest(kShut);
+  for (const auto& [verb, verdict] : {std::pair("apply", "deny"), {"delete", "allow"}}) {
+    EXPECT_NE(observed(), std::set<std::string>{verdict});
+    ASSERT_EQ(std::system(fmt::format("{} {} -f {} >/dev/null", kubectl, verb, file).c_str()), 0);
+    const auto done = Clock::now();
+    auto asked = done;
+    while (observed() != std::set<std::string>{verdict} && asked - done < std::chrono::seconds(20))
+      asked = Clock::now();
+    auto took = std::chrono::duration_cast<std::chrono::milliseconds>(asked - done);
+    EXPECT_LE(took.count(), 1000) << "until a probe began that saw what kubectl " << verb << " had changed";
+  }
+}
+
 TEST_F(ProbeTest, ThatNothingCanBeProbedIsSaidWithTheReason) {
   Ended started =
       carrick(fmt::format("lab up --name {} --nodes 1 --timeout 60 -f {}", name_, write_manifest(kTwoTiers)));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "kernel/cgroups.h"
 #include "lab/host/files.h"
 
 namespace carrick::lab {
@@ -59,20 +60,7 @@ Result<void> remove_folders(const std::string& path) {
 
 }  // namespace
 
-Result<std::string> find_cgroup2() {
-  std::istringstream mounts(TRY(read_file("/proc/self/mountinfo")));
-  // mountinfo(5): id parent dev root MOUNTPOINT options [tags...] - FSTYPE source options
-  for (std::string line; std::getline(mounts, line);) {
-    size_t dash = line.find(" - ");
-    if (dash == std::string::npos || line.compare(dash + 3, 8, "cgroup2 ") != 0) continue;
-    std::istringstream fields(line);
-    std::string id, parent, device, root, mount_point;
-    fields >> id >> parent >> device >> root >> mount_point;
-    return mount_point;
-  }
-  return fail(ErrorKind::kUnsupported,
-              "no cgroup v2 file system is mounted (mount -t cgroup2 none /sys/fs/cgroup/unified)");
-}
+Result<std::string> find_cgroup2() { return kernel::cgroup2_mount(); }
 
 Result<void> create_cgroup(const std::string& path) { return make_directories(path, 0755); }
 

@@ -57,12 +57,6 @@ Result<void> check_machine(LabConfig& config) {
   TRY_VOID(check_namespaces());
   TRY_VOID(kernel::require_features(kernel::probe_features()));
   config.cgroup_mount = TRY(find_cgroup2());
-  std::string trial = fmt::format("{}/carrick-check-{}", config.cgroup_mount, ::getpid());
-  if (auto created = create_cgroup(trial); !created)
-    return fail(ErrorKind::kUnsupported,
-                "no folder can be made in cgroup v2 ({}): Services at socket level need one for each node",
-                created.error().message);
-  TRY_VOID(remove_cgroup_tree(trial));
   if (config.cni_binary.empty()) config.cni_binary = TRY(find_cni_binary());
   return {};
 }

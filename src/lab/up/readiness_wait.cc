@@ -6,10 +6,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json.hpp>
 #include <charconv>
+#include <iterator>
 #include <set>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "k8s/resources.h"
+#include "kernel/unix_socket.h"
 #include "lab/connect.h"
 #include "watch/watch.h"
 
@@ -106,6 +109,27 @@ std::string service_problem(const k8s::Snapshot& snapshot) {
   return "";
 }
 
+// Processes of the lab that have ended although nobody wanted it, each with the last line of its log: where one cannot
+// start, the others can only say that they wait for it.
+std::vector<std::string> ended_processes(const RunningLab& lab) {
+  constexpr int kPatienceMs = 1000;
+  std::vector<std::string> out;
+  auto answer = kernel::ask_line(lab.paths.control(), R"({"verb":"status"})", kPatienceMs);
+  std::error_code error;
+  json::value document = answer ? json::parse(*answer, error) : json::value();
+  if (error || !document.is_object() || !document.as_object().contains("children")) return out;
+  for (const json::value& each : document.at("children").as_array()) {
+    auto restarts = each.at("restarts").to_number<int64_t>();
+    if (restarts == 0) continue;
+    std::string name(each.at("name").as_string());
+    std::string log = read_file(lab.paths.log(name)).value_or("");
+    std::string_view last = trim(log);
+    last.remove_prefix(last.rfind('\n') + 1);  // npos + 1: none
+    out.push_back(fmt::format("{} has ended {} times: {}", name, restarts, last));
+  }
+  return out;
+}
+
 class Waiter {
  public:
   Waiter(const RunningLab& lab, const watch::Credentials& credentials,
@@ -129,6 +153,7 @@ class Waiter {
     look();
     io_.run();
     if (problems_.empty() && !done_) problems_.push_back("the API server does not answer");
+    if (!done_) std::ranges::copy(ended_processes(lab_), std::inserter(problems_, problems_.begin()));
     return {snapshot_, done_ ? std::vector<std::string>() : problems_};
   }
 
