@@ -76,7 +76,8 @@ StatusOr<Deletion> Registry::begin_deletion(const k8s::ResourceType& type, const
       metadata["generation"] = number_at(document, "metadata.generation") + 1;
   }
   if (document == old->document) return Deletion{old, false};
-  auto record = put(type, key_of(document), std::move(document), dry_run);
+  const k8s::NamespacedName key = key_of(document);
+  auto record = put(type, key, std::move(document), dry_run);
   if (!record) return std::unexpected(record.error());
   return Deletion{*record, false};
 }

@@ -97,7 +97,7 @@ std::vector<k8s::EndpointPort> resolve_ports(const k8s::Service& service, const 
       number = name->empty() ? port.port : port_by_name(pod, *name, protocol);
     else
       number = std::get<int32_t>(port.targetPort) ? std::get<int32_t>(port.targetPort) : port.port;
-    if (number) ports.push_back({port.name, protocol, port.appProtocol, *number});
+    if (number) ports.push_back({port.name, protocol, port.appProtocol, number});
   }
   return ports;
 }
