@@ -70,7 +70,8 @@ GLOBAL int judge_service(struct packet *p, const struct flow_value *old, struct 
   copy_address(&s->flow.tuple.dst, &backend.address);
   s->flow.tuple.dport_be = backend.port_be;
   s->flow.flags = FLOW_SERVICE;
-  if (p->key.protocol == IPPROTO_SCTP && backend.port_be != p->key.tuple.dport_be) return DROP_SCTP_PORT;
+  if (p->key.protocol == IPPROTO_SCTP && p->first_fragment && backend.port_be != p->key.tuple.dport_be)
+    return DROP_SCTP_PORT;
   return 0;
 }
 
@@ -251,6 +252,13 @@ GLOBAL int judge_tunnel(struct __sk_buff *skb) {
   return peer && peer->kind == PEER_REMOTE_NODE ? 0 : DROP_TUNNEL_UNKNOWN;
 }
 
+/* Somebody answers or ends a connection that nobody opened here: its entries are gone. Where it was translated, the
+ * client would see it under the backend's address, and reset it (SVC-D17); conntrack calls it INVALID. */
+static __always_inline int not_opened(const struct packet *p) {
+  return p->key.protocol == IPPROTO_TCP && !is_hook(p, HOOK_TO_POD) &&
+         (p->tcp_flags & TCP_RST || (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK));
+}
+
 /* `old`: a living entry of this direction that was made at an older epoch, or null. */
 GLOBAL int judge(struct __sk_buff *skb, struct packet *p, const struct flow_value *old, const struct node_config *c) {
   struct scratch *s = scratch();
@@ -272,6 +280,7 @@ GLOBAL int judge(struct __sk_buff *skb, struct packet *p, const struct flow_valu
   if (failed) return failed;
   failed = judge_receiver(p, s, sender, c, &snat);
   if (failed) return failed;
+  if (!old && not_opened(p)) return DROP_NOT_OPENED;
   failed = judge_reverse(skb, p, s, sender, c);
   if (failed) return failed;
   return judge_record(p, s, c, snat);

@@ -7,7 +7,8 @@
 
 /* Does this protocol have a port that may be rewritten? */
 static __always_inline int has_port(__u8 protocol) {
-  return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP || protocol == PROTOCOL_ICMPV6;
+  return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP ||
+         protocol == PROTOCOL_ICMPV6 || protocol == IPPROTO_SCTP;
 }
 
 /* One port: 0 when it is ours now. Inserting the reply entry is the allocation, so two CPUs never get the same port. */
@@ -29,7 +30,7 @@ GLOBAL int take_nat_port(const struct packet *p, struct scratch *s, const struct
   __u32 first = c->nat_first, range = c->nat_last - c->nat_first + 1;
   if (!range || range > 65536) return DROP_NAT_EXHAUSTED;
   __be16 own = s->flow.tuple.sport_be;
-  /* ICMP other than echo, GRE, ESP ...: the one tuple there is. An SCTP port cannot be changed yet. */
+  /* ICMP other than echo, GRE, ESP ...: the one tuple there is. */
   if (!has_port(p->key.protocol) || (!own && !s->flow.tuple.dport_be))
     return try_nat_port(p, s, own, now) ? DROP_NAT_EXHAUSTED : 0;
   __u32 start = bpf_get_prandom_u32();

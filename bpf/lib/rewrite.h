@@ -4,7 +4,7 @@
 
 #include <linux/if_ether.h>
 
-#include "lib/packet.h"
+#include "lib/sctp.h"
 
 #define IP4_CHECK (ETH_HLEN + 10)
 #define IP4_SRC (ETH_HLEN + 12)
@@ -71,6 +71,8 @@ GLOBAL int rewrite_port(struct __sk_buff *skb, const struct packet *p, __be16 ol
       check = 2;
       where = 4;
       break;
+    case IPPROTO_SCTP:
+      return rewrite_sctp_port(skb, p, old, new, source);
     default:
       return -1;
   }

@@ -26,13 +26,14 @@
 	X(DROP_NO_ROUTE, "no_route", "the node that owns the address is not known") \
 	X(DROP_TUNNEL_UNKNOWN, "tunnel_unknown", "a tunnel packet from an address that is no node's") \
 	X(DROP_FLOW_TABLE, "flow_table", "the flow table refused the new connection") \
-	X(DROP_SCTP_PORT, "sctp_port", "an SCTP port would have to be rewritten, which is not done yet") \
+	X(DROP_SCTP_PORT, "sctp_port", "the first fragment of an SCTP packet whose port would have to be rewritten") \
 	X(DROP_ICMP_UNRELATED, "icmp_unrelated", "an ICMP error about no connection that is known") \
 	X(DROP_NOT_TRANSLATED, "not_translated", "a process outside the agent's cgroup sent to a service address; only processes inside are translated") \
 	X(DROP_REWRITE, "rewrite", "the kernel refused to rewrite the packet") \
 	X(DROP_NO_SUCH_PORT, "no_such_port", "the address is a ClusterIP whose service has no such port; the client is refused at once") \
 	X(DROP_NO_SUCH_SERVICE, "no_such_service", "the address is in the range of ClusterIPs and no service has it") \
-	X(DROP_SOURCE_RANGE, "source_range", "the client is in none of the service's loadBalancerSourceRanges")
+	X(DROP_SOURCE_RANGE, "source_range", "the client is in none of the service's loadBalancerSourceRanges") \
+	X(DROP_NOT_OPENED, "not_opened", "an answer or a reset of a TCP connection that is not known")
 
 /* clang-format on */
 

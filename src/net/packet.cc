@@ -1,6 +1,7 @@
 #include "net/packet.h"
 
 #include <cctype>
+#include <cstring>
 
 namespace carrick::net {
 namespace {
@@ -48,6 +49,24 @@ void store16(std::string& out, size_t at, uint16_t value) {
 IpAddress address(std::string_view text) {
   const auto parsed = IpAddress::parse(text);
   return parsed ? *parsed : IpAddress();
+}
+
+uint32_t crc32c(std::string_view bytes) {
+  uint32_t state = 0xffffffff;
+  for (const char byte : bytes) {
+    state ^= static_cast<uint8_t>(byte);
+    for (int i = 0; i < 8; ++i) state = state >> 1 ^ (state & 1 ? 0x82f63b78 : 0);
+  }
+  return ~state;
+}
+
+// Zero: left to a device.
+bool sctp_checksum_right(std::string_view l4) {
+  uint32_t said = 0;
+  std::memcpy(&said, l4.data() + 8, sizeof said);
+  std::string without(l4);
+  without.replace(8, 4, 4, '\0');
+  return said == 0 || said == crc32c(without);
 }
 
 }  // namespace
@@ -158,9 +177,12 @@ std::string Frame::l4_bytes() const {
   } else if (protocol_ == kSctp && ports_) {
     put16(out, source_port_);
     put16(out, destination_port_);
-    put32(out, 1);           // verification tag
-    put32(out, 0xdeadbeef);  // CRC-32c: not computed, and not covering addresses
-    return out + payload_;
+    put32(out, 1);  // verification tag
+    put32(out, 0);
+    out += payload_;
+    const uint32_t check_sum = crc32c(out);
+    std::memcpy(out.data() + 8, &check_sum, sizeof check_sum);  // RFC 9260 appendix A: the low byte first
+    return out;
   } else if (icmp_) {
     out += static_cast<char>(type_);
     out += static_cast<char>(code_);
@@ -260,6 +282,7 @@ Result<void> parse_l4(FrameView& view, std::string_view l4) {
   } else if (protocol == kUdp || protocol == kSctp) {
     header = protocol == kSctp ? 12 : 8;
     if (l4.size() < header) return fail(ErrorKind::kInvalid, "header of protocol {} cut short", protocol);
+    if (protocol == kSctp && checked) view.checksums_right = sctp_checksum_right(l4);
     if (protocol == kSctp || (v4 && get16(l4, 6) == 0)) checked = false;
   } else if (protocol == (v4 ? kIcmp : kIcmpV6)) {
     if (l4.size() < 8) return fail(ErrorKind::kInvalid, "ICMP header cut short");

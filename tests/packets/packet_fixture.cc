@@ -8,6 +8,7 @@
 
 #include "kernel/netlink.h"
 #include "wire/flows.h"
+#include "wire/services.h"
 
 namespace carrick::packets {
 namespace {
@@ -67,6 +68,16 @@ void PacketTest::clear(std::string_view name) {
   std::vector<std::string> keys;
   for (auto& entry : map->read_all().value()) keys.push_back(std::move(entry.key));
   ASSERT_FALSE(map->remove(keys).error);
+}
+
+void PacketTest::age_affinity(uint32_t seconds) {
+  auto* map = programs().map("affinity");
+  for (const auto& entry : map->read_all().value()) {
+    affinity_value value;
+    std::memcpy(&value, entry.value.data(), sizeof value);
+    value.seen -= seconds;
+    ASSERT_TRUE(map->put(entry.key, std::string(reinterpret_cast<const char*>(&value), sizeof value)));
+  }
 }
 
 size_t PacketTest::rows(std::string_view map) { return programs().map(map)->read_all().value().size(); }
@@ -204,6 +215,12 @@ double PacketTest::nanoseconds(std::string_view program, const net::Frame& frame
 
 net::Frame PacketTest::from(uint32_t ifindex) { return eth().macs(pod_mac(ifindex), host_mac(ifindex)); }
 net::Frame PacketTest::to_pod(uint32_t ifindex) { return eth().macs(host_mac(ifindex), pod_mac(ifindex)).ttl(63); }
+
+uint16_t source_port(const Outcome& outcome) { return net::parse_frame(outcome.frame).value().source_port; }
+std::string destination(const Outcome& outcome) {
+  const auto view = net::parse_frame(outcome.frame).value();
+  return net::SocketAddress{view.destination, view.destination_port}.str();
+}
 
 void expect_frame(const Outcome& outcome, Verdict verdict, const net::Frame& expected, const char* file, int line) {
   const testing::ScopedTrace trace(file, line, "");

@@ -61,11 +61,16 @@ class PacketTest : public testing::Test {
 
   static kernel::Programs& programs();
   static void clear(std::string_view map);
+  // As if every choice that affinity remembers had been made so long ago.
+  static void age_affinity(uint32_t seconds);
   static size_t rows(std::string_view map);
 
   uint64_t revision_ = 0;
   std::unique_ptr<realize::Realizer> realizer_;
 };
+
+uint16_t source_port(const Outcome& outcome);
+std::string destination(const Outcome& outcome);  // "10.1.1.11:8080"
 
 void expect_frame(const Outcome& outcome, Verdict verdict, const net::Frame& expected, const char* file, int line);
 #define EXPECT_FRAME(outcome, verdict, expected) \
