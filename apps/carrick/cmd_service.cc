@@ -34,7 +34,8 @@ Result<k8s::NamespacedName> parse_name(const std::string& text) {
 }
 
 Result<std::string> answer(const explain::World& world, const Flags& flags) {
-  auto report = TRY(explain::report_service(world, TRY(parse_name(flags.name)), flags.node));
+  auto name = TRY(parse_name(flags.name));
+  auto report = TRY(explain::report_service(world, name, flags.node));
   return flags.output == "json" ? explain::to_json(report) + "\n" : explain::to_text(report);
 }
 
@@ -43,7 +44,8 @@ Result<void> follow(const Flags& flags) {
   if (!flags.source.paths.empty()) return fail(ErrorKind::kInvalid, "--watch needs a running lab, not -f");
   lab::RunningLab running = TRY(lab::find_running_lab(flags.source.lab));
   boost::asio::io_context io;
-  watch::Client client(io, TRY(lab::connect(running)));
+  auto credentials = TRY(lab::connect(running));
+  watch::Client client(io, std::move(credentials));
   std::string last;
   Result<void> outcome;
   watch::SnapshotWatcher watcher(io, client, [&](auto snapshot, const auto&) {
@@ -67,7 +69,8 @@ Result<void> follow(const Flags& flags) {
 
 Result<void> run(const Flags& flags) {
   if (flags.watch) return follow(flags);
-  std::fputs(TRY(answer(TRY(load_world(flags.source, "service")), flags)).c_str(), stdout);
+  auto world = TRY(load_world(flags.source, "service"));
+  std::fputs(TRY(answer(world, flags)).c_str(), stdout);
   return {};
 }
 
