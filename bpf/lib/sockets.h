@@ -44,6 +44,8 @@ static __always_inline const struct frontend_value *socket_frontend(int family, 
   int of_node = c && cookie == c->netns_cookie;
   int loopback = is_loopback(destination);
   if (loopback && !of_node) return 0; /* a pod's own */
+  /* docs/adr/0011: what a pod sends by UDP is led packet by packet, so that it follows its service. */
+  if (protocol == IPPROTO_UDP && !of_node && c && c->netns_cookie) return 0;
   const struct frontend_value *frontend =
       find_frontend(destination, port_be, protocol, loopback ? SCOPE_LOOPBACK : SCOPE_INTERNAL);
   if (!frontend || !frontend->sources) return frontend;
@@ -51,6 +53,17 @@ static __always_inline const struct frontend_value *socket_frontend(int family, 
    * (SVC-D13). */
   const struct wire_address *client = of_node ? (is_v4(destination) ? &c->address4 : &c->address6) : 0;
   return client && source_allowed(frontend, client) ? frontend : 0;
+}
+
+/* TCP chooses once a connection. A UDP socket may send a hundred datagrams, each with its address: as long as the
+ * service's backends are the same, all go to one of them. */
+static __always_inline __u32 socket_hash(__u32 protocol, __u64 cookie, __u64 service_id) {
+  if (protocol != IPPROTO_UDP) return bpf_get_prandom_u32();
+  struct wire_tuple words = {};
+  words.src.words[0] = cookie;
+  words.src.words[1] = cookie >> 32;
+  words.src.words[2] = service_id;
+  return choice_hash(&words);
 }
 
 static __always_inline int to_backend(struct bpf_sock_addr *ctx, int family) {
@@ -63,14 +76,16 @@ static __always_inline int to_backend(struct bpf_sock_addr *ctx, int family) {
   struct affinity_key client = {.service_id = frontend->service_id, .by_netns = 1};
   __builtin_memcpy(&client.client, &cookie, 8);
   struct backend_value backend = {};
-  int failed = choose_backend(frontend, &client, bpf_get_prandom_u32(), &backend);
+  struct socket_key key = {.cookie = bpf_get_socket_cookie(ctx)};
+  int failed =
+      choose_backend(frontend, &client, socket_hash(ctx->protocol, key.cookie, frontend->service_id), &backend);
   if (failed == DROP_NO_BACKEND) {
     count(HOOK_SOCKET, failed);
     if (have_set_retval) bpf_set_retval(-ECONNREFUSED);
     return SOCKET_REFUSE;
   }
   if (failed) return SOCKET_ALLOW; /* left alone, so that the packet path drops it: a Local policy times out */
-  struct socket_key key = {.cookie = bpf_get_socket_cookie(ctx), .port_be = backend.port_be};
+  key.port_be = backend.port_be;
   struct socket_value value = {.port_be = port_be};
   copy_address(&key.backend, &backend.address);
   copy_address(&value.frontend, &destination);

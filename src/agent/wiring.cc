@@ -13,6 +13,7 @@
 #include "cni/conflist.h"
 #include "cni/server.h"
 #include "dns/dns.h"
+#include "realize/stale_sockets.h"
 #include "watch/watch.h"
 
 #ifndef CARRICK_VERSION
@@ -70,6 +71,7 @@ class Node {
         realizer_(std::move(realizer)),
         routes_(std::move(routes)),
         retry_timer_(io),
+        sockets_timer_(io),
         health_ports_(io),
         client_(io, std::move(credentials), 2),
         watcher_(io, client_,
@@ -232,6 +234,7 @@ class Node {
 
   void after_apply() {
     const auto& status = realizer_->status();
+    if (!sockets_looked_at_ || *sockets_looked_at_ != status.retired_backends) look_at_sockets_soon();
     if (status.next_retry) retry_at(*status.next_retry);
     if (!settled_ && status.revision == snapshot_->revision) {
       settled_ = true;
@@ -244,6 +247,20 @@ class Node {
       conflist_installed_ = installed.has_value();
       if (!installed) log::error("{}", installed.error().message);
     }
+  }
+
+  // A burst of changes costs one look.
+  void look_at_sockets_soon() {
+    if (options_.cgroup.empty() || sockets_timer_pending_) return;
+    sockets_timer_pending_ = true;
+    sockets_timer_.expires_after(std::chrono::milliseconds(100));
+    sockets_timer_.async_wait([this](auto error) {
+      if (error) return;
+      sockets_timer_pending_ = false;
+      sockets_looked_at_ = realizer_->status().retired_backends;
+      if (auto ended = realize::end_stale_sockets(*programs_, kernel::linux_udp_sockets()); !ended)
+        log::warn("sockets whose backend is gone are not told: {}", ended.error().message);
+    });
   }
 
   // The soonest wish counts; everything that is due is tried at once.
@@ -332,7 +349,7 @@ class Node {
   std::unique_ptr<kernel::Programs> programs_;
   std::unique_ptr<realize::Realizer> realizer_;
   std::unique_ptr<realize::RouteTarget> routes_;
-  asio::steady_timer retry_timer_;
+  asio::steady_timer retry_timer_, sockets_timer_;
   HealthPorts health_ports_;
   std::unique_ptr<dns::DnsServer> dns_;
   std::string dns_problem_;
@@ -353,7 +370,8 @@ class Node {
   uint64_t names_published_ = 0;
   Clock::time_point snapshot_since_;
   Timestamp last_settled_ = wall_clock();
-  bool node_eligible_ = true;
+  std::optional<uint64_t> sockets_looked_at_;  // realize::Status::retired_backends by then
+  bool node_eligible_ = true, sockets_timer_pending_ = false;
   double last_apply_ms_ = 0;
   bool settled_ = true, routes_done_ = false, recompute_posted_ = false, retry_pending_ = false,
        conflist_installed_ = false;

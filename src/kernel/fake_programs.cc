@@ -20,6 +20,7 @@ FakePrograms::FakePrograms(const MapSizes& sizes) {
   add("backends", sizeof(backend_key), sizeof(backend_value), sizes.backends);
   add("choices", sizeof(choice_key), sizeof(choice_value), sizes.choices);
   add("sources", sizeof(source_lpm_key), 4, sizes.sources);
+  add("sockets", sizeof(socket_key), sizeof(socket_value), sizes.sockets);
   add("members", sizeof(member_key), 4, sizes.members);
   // An array always has its rows.
   fake_map("config").rows[std::string(4, '\0')] = std::string(sizeof(node_config), '\0');

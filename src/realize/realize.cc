@@ -221,7 +221,11 @@ void Realizer::State::carry_out(reconcile::Time now) {
     // ("except"). Until every cidr row is there, no rule by ipBlock is added: fails closed.
     if (&table == &tables[kCidrs]) tables[kPolicy].hold(table.settled() ? nullptr : &is_cidr_rule);
   }
-  for (size_t i = tables.size(); i-- > 0;) changed += tables[i].erase(now);
+  for (size_t i = tables.size(); i-- > 0;) {
+    const size_t erased = tables[i].erase(now);
+    if (i == kMembers) status.retired_backends += erased;
+    changed += erased;
+  }
   if (changed) rejudge = true;
 }
 
