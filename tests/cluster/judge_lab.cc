@@ -15,7 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr auto kSettleLimit = std::chrono::seconds(20);
+constexpr auto kSettleLimit = std::chrono::seconds(60);
 constexpr uint32_t kOutsideUplink = 2, kFirstFabricLink = 10;  // as src/lab/fabric makes them
 const std::set<lab::Listener> kOutsideWeb = {
     {80, net::Protocol::kTcp}, {443, net::Protocol::kTcp}, {8080, net::Protocol::kTcp}, {7, net::Protocol::kUdp}};

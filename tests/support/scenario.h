@@ -54,7 +54,8 @@ struct Scenario {
 Result<Scenario> parse_scenario(std::string_view text, const std::string& file);
 Result<Scenario> load_scenario(const std::string& path);
 
-// *.scn of tests/scenarios, or of the folder that CARRICK_SCENARIOS names, sorted; and what a test of one is called: the stem, with '_' for what a test name cannot have.
+// *.scn of tests/scenarios, or of the folder that CARRICK_SCENARIOS names, sorted; and what a test of one is called:
+// the stem, with '_' for what a test name cannot have.
 std::vector<std::string> scenario_files();
 std::string test_name(const std::string& path);
 
