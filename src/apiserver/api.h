@@ -3,11 +3,21 @@
 #include <memory>
 
 #include "apiserver/body.h"
+#include "apiserver/node_door.h"
 #include "apiserver/registry.h"
 #include "apiserver/request.h"
+#include "apiserver/streams/upgrade.h"
 #include "apiserver/watch_stream.h"
 
 namespace carrick::apiserver {
+
+// An answer that is streams of a node: a log without `exec` and `forward`, else what follows an upgrade.
+struct StreamAnswer {
+  NodeCall call;
+  NodeDoor* nodes = nullptr;
+  std::unique_ptr<ExecDialect> exec;
+  std::unique_ptr<ForwardDialect> forward;
+};
 
 struct Response {
   int code = 200;
@@ -15,6 +25,7 @@ struct Response {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
   std::shared_ptr<WatchStream> watch;  // set: the answer is this stream, without an end of its own
+  std::shared_ptr<StreamAnswer> stream;
 };
 
 // Every request of the API, answered in one call from memory: no sockets, no waiting. Single-threaded.
@@ -24,6 +35,7 @@ class Api {
     std::string server_address;         // "127.0.0.1:6443", told to clients in legacy discovery
     std::function<int64_t()> now = {};  // seconds since 1970; empty = the system clock
     std::function<bool()> ready = {};   // /readyz; empty = always
+    NodeDoor* nodes = nullptr;          // outlives the API; null: nothing runs pods
   };
   Api(Registry& registry, Options options);
   Response handle(const Request& request);
@@ -47,6 +59,8 @@ class Api {
   StatusOr<Response> remove_collection(const Request& request, const Route& route);
   StatusOr<Response> create_subresource(const Request& request, const Route& route);
   StatusOr<Response> scale(const Request& request, const Route& route);
+  // api_stream.cc
+  StatusOr<Response> stream(const Request& request, const Route& route);
   // api_review.cc
   std::optional<StatusOr<Response>> review(const Request& request);
 

@@ -7,7 +7,7 @@ namespace carrick::apiserver {
 namespace {
 
 // Subresources of pods that are streams, not objects.
-constexpr std::string_view kStreams[] = {"log", "exec", "attach", "portforward", "proxy"};
+constexpr std::string_view kStreams[] = {"log", "exec", "attach", "portforward"};
 
 // What to do about fields that are given twice or that the kind does not have (fieldValidation=Strict|Warn|Ignore).
 // `stored`: what was accepted before is not at fault now.
@@ -222,12 +222,7 @@ StatusOr<Response> Api::remove_collection(const Request& request, const Route& r
 StatusOr<Response> Api::create_subresource(const Request& request, const Route& route) {
   const bool pods = route.type->group.empty() && route.type->plural == "pods";
   const bool binding = pods && route.subresource == "binding", eviction = pods && route.subresource == "eviction";
-  if (pods && std::ranges::find(kStreams, route.subresource) != std::end(kStreams))
-    return std::unexpected(Status{
-        .code = 501,
-        .reason = "NotImplemented",
-        .message =
-            fmt::format("this API server does not serve {} of pods yet: see `carrick lab exec`", route.subresource)});
+  if (pods && std::ranges::find(kStreams, route.subresource) != std::end(kStreams)) return stream(request, route);
   if (!binding && !eviction) return std::unexpected(unknown_path());
   if (request.method != "POST") return std::unexpected(method_not_allowed());
   const auto dry_run = wants_dry_run(request.target.query);

@@ -29,7 +29,8 @@ struct ApiServer::Parts {
         store(std::move(opened)),
         registry(*store, {.service_ranges = {.cidrs = options.service_cidrs}}),
         door(registry),
-        api(registry, {.server_address = "127.0.0.1", .ready = [this] { return !ready || ready(); }}),
+        api(registry,
+            {.server_address = "127.0.0.1", .ready = [this] { return !ready || ready(); }, .nodes = options.nodes}),
         http(context, api, credentials, {}) {}
   Options options;
   Credentials credentials;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "apiserver/node_door.h"
 #include "base/fd.h"
 #include "base/result.h"
 #include "controllers/cluster.h"
@@ -35,6 +36,7 @@ struct Options {
   std::vector<net::IpAddress>
       server_addresses;  // beyond 127.0.0.1: what else clients dial (node side, ClusterIP of kubernetes)
   std::vector<std::string> server_names;  // beyond localhost and kubernetes.default...
+  NodeDoor* nodes = nullptr;              // where pods run; outlives the server. Null: exec and logs are answered 501
 };
 
 // The lab's API server: the store, the API over HTTPS, and the controllers' door to the same store. Everything runs on

@@ -8,9 +8,11 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
 
 #include "base/log.h"
+#include "base/text.h"
 
 namespace carrick::apiserver {
 namespace {
@@ -45,6 +47,21 @@ bool same_secret(std::string_view a, std::string_view b) {
 
 Response refusal(int code, std::string reason, std::string message) {
   return status_response({.code = code, .reason = std::move(reason), .message = std::move(message)});
+}
+
+UpgradeOffer offer_of(const http::request<http::string_body>& message) {
+  UpgradeOffer offer;
+  if (!http::token_list(message[http::field::connection]).exists("upgrade")) return offer;
+  offer.protocol = lower(message[http::field::upgrade]);
+  offer.websocket_key = message[http::field::sec_websocket_key];
+  offer.websocket_version = message[http::field::sec_websocket_version];
+  const bool websocket = offer.protocol == "websocket";
+  // Sent as one list, or as a line each.
+  for (const auto& field : message)
+    if (beast::iequals(field.name_string(), websocket ? "Sec-WebSocket-Protocol" : "X-Stream-Protocol-Version"))
+      for (std::string_view word : split({field.value().data(), field.value().size()}, ','))
+        if (const std::string_view name = trim(word); !name.empty()) offer.subprotocols.emplace_back(name);
+  return offer;
 }
 
 }  // namespace
@@ -91,7 +108,8 @@ asio::awaitable<void> Connection::run(std::function<Api*()> api) {
                       .accept = std::string((*message)[http::field::accept]),
                       .content_type = std::string((*message)[http::field::content_type]),
                       .body = std::move(message->body()),
-                      .user = user_of(*message)};
+                      .user = user_of(*message),
+                      .upgrade = offer_of(*message)};
       auto target = parse_target(message->target());
       if (!target) {
         response = status_response(bad_request(target.error().message));
@@ -105,6 +123,10 @@ asio::awaitable<void> Connection::run(std::function<Api*()> api) {
       response = status_response(internal(error.what()));
     }
     message.reset();
+    if (response.stream) {
+      co_await send_stream(std::move(response));
+      co_return;
+    }
     if (response.watch) {
       co_await send_watch(std::move(response.watch), std::move(response.content_type), api);
       co_return;  // no TLS shutdown: it would read beside watch_for_close
@@ -228,6 +250,28 @@ asio::awaitable<void> Connection::send_watch(std::shared_ptr<WatchStream> watch,
   if (!client_gone_) {
     socket.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   }
+}
+
+asio::awaitable<void> Connection::send_stream(Response response) {
+  const std::shared_ptr<TlsStream> stream(shared_from_this(), &stream_);
+  std::shared_ptr<StreamAnswer> answer = std::move(response.stream);
+  boost::system::error_code ignored;
+  auto& socket = beast::get_lowest_layer(stream_).socket();
+  socket.set_option(asio::socket_base::keep_alive(true), ignored);  // a session may be silent for hours
+  if (!answer->exec && !answer->forward) {
+    const auto sent = co_await run_log(stream, answer, *answer->nodes, {});
+    if (!sent) co_await send(status_response(sent.error()), false, false, 11);
+    co_return;
+  }
+  std::string head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n";
+  for (const auto& [name, value] : response.headers) head += name + ": " + value + "\r\n";
+  head += "\r\n";
+  std::string leftover = beast::buffers_to_string(buffer_.data());
+  buffer_.clear();
+  if (answer->exec)
+    co_await run_exec(stream, std::move(head), std::move(leftover), answer, *answer->nodes, {});
+  else
+    co_await run_forward(stream, std::move(head), std::move(leftover), answer, *answer->nodes, {});
 }
 
 }  // namespace carrick::apiserver

@@ -12,6 +12,7 @@
 #include <list>
 
 #include "apiserver/http_server.h"
+#include "apiserver/streams/session.h"
 
 // Only for http_server.cc and connection.cc: everything else stays free of the network library.
 namespace carrick::apiserver {
@@ -54,6 +55,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> send_watch(std::shared_ptr<WatchStream> watch, std::string content_type,
                                    std::function<Api*()> api);
   asio::awaitable<void> watch_for_close();
+  asio::awaitable<void> send_stream(Response response);
   asio::awaitable<bool> write_text(std::string text);
   std::optional<User> user_of(const Message& message) const;
 

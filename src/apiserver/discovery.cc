@@ -72,6 +72,10 @@ std::vector<Subresource> subresources_of(const k8s::ResourceType& type) {
   if (type.plural == "pods") {
     out.push_back({"binding", "", "v1", "Binding", {"create"}});
     out.push_back({"eviction", "policy", "v1", "Eviction", {"create"}});
+    out.push_back({"attach", "", "v1", "PodAttachOptions", {"create", "get"}});
+    out.push_back({"exec", "", "v1", "PodExecOptions", {"create", "get"}});
+    out.push_back({"log", "", "v1", "Pod", {"get"}});
+    out.push_back({"portforward", "", "v1", "PodPortForwardOptions", {"create", "get"}});
   }
   if (type.plural == "namespaces") out.push_back({"finalize", "", "v1", "Namespace", {"update"}});
   return out;

@@ -30,11 +30,19 @@ struct User {
   std::vector<std::string> groups;
 };
 
+// What a request says about leaving HTTP behind.
+struct UpgradeOffer {
+  std::string protocol;                          // of the Upgrade header, in lower case: "websocket", "spdy/3.1"
+  std::string websocket_key, websocket_version;  // of WebSocket
+  std::vector<std::string> subprotocols;         // Sec-WebSocket-Protocol or X-Stream-Protocol-Version, best first
+};
+
 struct Request {
   std::string method;  // GET, POST, PUT, PATCH, DELETE
   Target target;
   std::string accept, content_type, body;
-  std::optional<User> user;  // absent: nobody proved who they are
+  std::optional<User> user = {};  // absent: nobody proved who they are
+  UpgradeOffer upgrade = {};
 };
 
 // Where a path of the resource API leads.
