@@ -285,16 +285,14 @@ void add_processes(CLI::App& app) {
     command.callback(with_config([](const lab::LabConfig& config) { return lab::run_nodes(config); }));
   });
   add_hidden(app, "lab-container", [](CLI::App& command, const auto& with_config) {
-    struct Flags {
-      std::string pod, workdir;
-      std::vector<std::string> command;
-    };
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<lab::ContainerRun>();
     command.add_option("--pod", flags->pod)->required();
     command.add_option("--workdir", flags->workdir);
+    command.add_option("--log", flags->log);
+    command.add_flag("--terminal", flags->terminal);
     command.add_option("command", flags->command)->required();
     command.callback(with_config([flags](const lab::LabConfig& config) -> Result<void> {
-      std::_Exit(lab::run_container(config, flags->pod, flags->workdir, flags->command));
+      std::_Exit(lab::run_container(config, *flags));
     }));
   });
 }

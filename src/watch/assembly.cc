@@ -18,11 +18,12 @@ void trim(k8s::ObjectMeta& meta) {
   meta.finalizers.clear();
 }
 template <class T>
-void trim(T& object) {
+void trim(T& object, bool) {
   trim(object.metadata);
 }
-void trim(k8s::Pod& pod) {
+void trim(k8s::Pod& pod, bool whole) {
   trim(pod.metadata);
+  if (whole) return;
   pod.spec.initContainers.clear();
   for (auto& container : pod.spec.containers) {
     container.env.clear();
@@ -76,7 +77,7 @@ Result<Page> Assembly::take_page(std::string_view body, bool first) {
       log::warn("{}: {}", k8s::resource<T>().kind, decoded.error().message);
       continue;
     }
-    trim(*decoded);
+    trim(*decoded, whole_pods_);
     auto key = decoded->metadata.key();
     into.insert_or_assign(key, std::make_shared<const T>(std::move(*decoded)));
   }
@@ -129,7 +130,7 @@ Result<void> Assembly::take_event(std::string_view line) {
   if (type->as_string() == "DELETED") {
     Slot<T>::objects(current_).erase(key);
   } else {
-    trim(*decoded);
+    trim(*decoded, whole_pods_);
     Slot<T>::objects(current_).insert_or_assign(key, std::make_shared<const T>(std::move(*decoded)));
   }
   Slot<T>::keys(changes_).insert(std::move(key));

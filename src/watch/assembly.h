@@ -32,6 +32,8 @@ class Assembly {
     return of<T>().resource_version;
   }
   const k8s::Snapshot& current() const { return current_; }
+  // Before the first page.
+  void keep_whole_pods(bool keep) { whole_pods_ = keep; }
   bool changed() const { return !changes_.empty(); }
   // The present state under a new revision, and what changed since the last time. The first one changes everything.
   k8s::Snapshot publish(k8s::ChangeSet& changes);
@@ -59,7 +61,7 @@ class Assembly {
   k8s::Snapshot current_;
   k8s::ChangeSet changes_;
   size_t listed_ = 0;
-  bool published_ = false;
+  bool published_ = false, whole_pods_ = false;
 };
 
 }  // namespace carrick::watch

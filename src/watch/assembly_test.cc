@@ -71,6 +71,17 @@ TEST(Assembly, IsInSyncWhenEveryKindHasBeenListed) {
   EXPECT_TRUE(trimmed.spec.containers.at(0).args.empty() && trimmed.spec.containers.at(0).env.empty());
 }
 
+TEST(Assembly, AKubeletKeepsWholePods) {
+  Assembly assembly;
+  assembly.keep_whole_pods(true);
+  give_the_others(assembly);
+  give<Pod>(assembly, list({pod("a", "n1", 5)}, 9));
+  k8s::ChangeSet changes;
+  const k8s::Snapshot snapshot = assembly.publish(changes);
+  const k8s::Container& container = snapshot.pods.at({"x", "a"})->spec.containers.at(0);
+  EXPECT_TRUE(!container.args.empty() && !container.env.empty());
+}
+
 TEST(Assembly, EventsNameWhatTheyChangeAndPublishedSnapshotsStay) {
   Assembly assembly;
   give_the_others(assembly);

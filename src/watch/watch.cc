@@ -154,8 +154,10 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
   std::minstd_rand random{std::random_device{}()};
 };
 
-SnapshotWatcher::SnapshotWatcher(asio::io_context& io, Client& client, Publish publish)
-    : impl_(std::make_shared<Impl>(io, client, std::move(publish))) {}
+SnapshotWatcher::SnapshotWatcher(asio::io_context& io, Client& client, Publish publish, Keep keep)
+    : impl_(std::make_shared<Impl>(io, client, std::move(publish))) {
+  impl_->assembly.keep_whole_pods(keep == Keep::kWholePods);
+}
 SnapshotWatcher::~SnapshotWatcher() { impl_->stopped = true; }
 void SnapshotWatcher::start() { impl_->start(); }
 WatcherStats SnapshotWatcher::stats() const {

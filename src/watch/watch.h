@@ -20,8 +20,10 @@ struct WatcherStats {
 // nothing is published; while the API server is away the last snapshot stays.
 class SnapshotWatcher {
  public:
+  // What programs are started with (args, env, init containers) is of no use to tables; only a kubelet keeps it.
+  enum class Keep { kForTables, kWholePods };
   using Publish = std::function<void(std::shared_ptr<const k8s::Snapshot>, const k8s::ChangeSet&)>;
-  SnapshotWatcher(boost::asio::io_context& io, Client& client, Publish publish);
+  SnapshotWatcher(boost::asio::io_context& io, Client& client, Publish publish, Keep keep = Keep::kForTables);
   ~SnapshotWatcher();
   void start();
   WatcherStats stats() const;

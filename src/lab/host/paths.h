@@ -37,6 +37,8 @@ struct LabPaths {
   std::string node_cni_conf(const std::string& name_) const { return node(name_) + "/cni/net.d"; }
   // carrick-cni and status questions reach the agent here.
   std::string node_cni_socket(const std::string& name_) const { return node(name_) + "/cni.sock"; }
+  // The API server's calls to the node: exec, logs, connections into pods.
+  std::string node_streams_socket(const std::string& name_) const { return node(name_) + "/streams.sock"; }
   std::string pods_dir() const { return state() + "/pods"; }
   // '_' is in no Kubernetes name, so the pair is unambiguous.
   std::string pod(const std::string& namespace_, const std::string& pod_) const {

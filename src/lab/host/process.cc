@@ -27,8 +27,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
-std::vector<std::string> environment(const std::vector<std::string>& extra) {
+std::vector<std::string> environment(const std::vector<std::string>& extra, bool inherits) {
   std::vector<std::string> out = extra;
+  if (!inherits) return out;
   for (char** variable = environ; *variable; ++variable) {
     std::string_view text(*variable);
     std::string_view name = text.substr(0, text.find('=') + 1);
@@ -89,7 +90,7 @@ std::string_view step_name(int step) {
 
 Result<pid_t> spawn(const SpawnRequest& request) {
   std::vector<std::string> argv = request.argv;
-  std::vector<std::string> env = environment(request.extra_env);
+  std::vector<std::string> env = environment(request.extra_env, request.inherits_env);
   auto argv_pointers = pointers(argv), env_pointers = pointers(env);
   ChildPlan plan{&request, {}, -1, -1, -1, -1, argv_pointers.data(), env_pointers.data()};
 

@@ -21,6 +21,7 @@ struct SpawnRequest {
   std::vector<std::pair<int, int>> fds;  // {our descriptor, its number in the child}
   std::string log_file;                  // standard output and error are appended to it; empty = inherited
   std::vector<std::string> extra_env;    // "NAME=value"
+  bool inherits_env = true;              // of ours only what extra_env does not name; false: nothing
   unsigned long new_namespaces = 0;      // CLONE_NEW* flags for the child
 };
 

@@ -5,21 +5,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <ctime>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "lab/host/cgroups.h"
 #include "lab/host/process.h"
+#include "lab/pods/container_log.h"
 
 namespace carrick::lab {
 namespace {
 
 namespace asio = boost::asio;
 
+constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr auto kFirstPause = std::chrono::seconds(1);
 constexpr auto kLongestPause = std::chrono::minutes(1);
 constexpr auto kAtOnce = std::chrono::seconds(5);  // an end within this time may mean that the program is not there
@@ -33,9 +38,39 @@ bool runs_as_process(const k8s::Container& container) {
   const std::string& program = container.command.front();
   if (program.find('/') != std::string::npos) return program.front() == '/' && is_program(program);
   const char* path = std::getenv("PATH");
-  for (std::string_view folder : split(path ? path : "/usr/sbin:/usr/bin:/sbin:/bin", ':'))
+  for (std::string_view folder : split(path ? path : kDefaultPath, ':'))
     if (!program.empty() && is_program(std::string(folder) + "/" + program)) return true;
   return false;
+}
+
+std::string pod_cgroup(const LabConfig& config, const Sandbox& sandbox) {
+  return node_cgroup(config.cgroup_mount, config.name, sandbox.node) + "/" + sandbox.uid;
+}
+
+std::string container_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container) {
+  return LabPaths{config.name, ""}.pod(sandbox.pod.namespace_, sandbox.pod.name) + "/" + container + ".log";
+}
+
+std::string previous_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container) {
+  return container_log_path(config, sandbox, container) + ".previous";
+}
+
+SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const k8s::Container& container) {
+  SpawnRequest request{.argv = {"/proc/self/exe", "lab-container", "--lab", config.name, "--pod", sandbox.pod.str()}};
+  if (!container.workingDir.empty()) request.argv.insert(request.argv.end(), {"--workdir", container.workingDir});
+  // The lab's own environment is none of the pod's business.
+  request.inherits_env = false;
+  const auto set = [&](const std::string& name, const std::string& value) {
+    if (std::ranges::find(container.env, name, &k8s::EnvVar::name) == container.env.end())
+      request.extra_env.push_back(name + "=" + value);
+  };
+  const char* path = std::getenv("PATH");  // where runs_as_process() looked
+  set("PATH", path ? path : kDefaultPath);
+  set("HOSTNAME", sandbox.hostname);
+  set("HOME", "/root");
+  for (const k8s::EnvVar& variable : container.env) request.extra_env.push_back(variable.name + "=" + variable.value);
+  request.cgroup = pod_cgroup(config, sandbox);
+  return request;
 }
 
 struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
@@ -66,6 +101,7 @@ struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
   std::vector<Process> processes;
   bool closed = false, terminating = false;
 
+  void note_played();
   void start(size_t slot);
   void ended(size_t slot);
   void again(size_t slot);
@@ -74,7 +110,7 @@ struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
 Containers::Containers(asio::io_context& io, const LabConfig& config, const Sandbox& sandbox,
                        std::shared_ptr<const k8s::Pod> pod, std::function<void()> changed)
     : impl_(std::make_shared<Impl>(io, config, sandbox, std::move(pod), std::move(changed))) {
-  impl_->cgroup = node_cgroup(config.cgroup_mount, config.name, sandbox.node) + "/" + sandbox.uid;
+  impl_->cgroup = pod_cgroup(config, sandbox);
   for (size_t i = 0; i < impl_->pod->spec.containers.size(); ++i)
     if (runs_as_process(impl_->pod->spec.containers[i])) impl_->processes.push_back({.index = i});
 }
@@ -92,7 +128,20 @@ Containers::~Containers() {
     if (process.pid > 0) ::waitpid(process.pid, nullptr, 0);
 }
 
+// So that `kubectl logs` says why there is nothing else to see.
+void Containers::Impl::note_played() {
+  for (const k8s::Container& container : pod->spec.containers) {
+    if (runs_as_process(container)) continue;
+    auto log = LogWriter::open(container_log_path(config, sandbox, container.name));
+    if (log)
+      log->write(false,
+                 fmt::format("the responder of the lab plays container {} ({})\n", container.name, container.image),
+                 {std::time(nullptr), 0});
+  }
+}
+
 void Containers::start() {
+  impl_->note_played();
   if (impl_->processes.empty()) return;
   (void)remove_cgroup_tree(impl_->cgroup);
   if (auto created = create_cgroup(impl_->cgroup); !created)
@@ -103,17 +152,12 @@ void Containers::start() {
 void Containers::Impl::start(size_t slot) {
   Process& process = processes[slot];
   const k8s::Container& container = pod->spec.containers[process.index];
-  LabPaths paths{config.name, ""};
-  // `lab-container` enters the pod and becomes the program.
-  SpawnRequest request{.argv = {"/proc/self/exe", "lab-container", "--lab", config.name, "--pod", sandbox.pod.str()}};
-  if (!container.workingDir.empty()) request.argv.insert(request.argv.end(), {"--workdir", container.workingDir});
-  request.argv.push_back("--");
+  SpawnRequest request = container_request(config, sandbox, container);
+  const std::string log = container_log_path(config, sandbox, container.name);
+  if (process.restarts > 0) (void)std::rename(log.c_str(), previous_log_path(config, sandbox, container.name).c_str());
+  request.argv.insert(request.argv.end(), {"--log", log, "--"});
   request.argv.insert(request.argv.end(), container.command.begin(), container.command.end());
   request.argv.insert(request.argv.end(), container.args.begin(), container.args.end());
-  for (const k8s::EnvVar& variable : container.env) request.extra_env.push_back(variable.name + "=" + variable.value);
-  request.extra_env.push_back("HOSTNAME=" + sandbox.hostname);
-  request.cgroup = cgroup;
-  request.log_file = paths.pod(sandbox.pod.namespace_, sandbox.pod.name) + "/" + container.name + ".log";
   Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   request.fds.emplace_back(input.get(), 0);
   auto pid = spawn(request);
@@ -176,6 +220,12 @@ void Containers::terminate() {
 
 bool Containers::any_running() const {
   return std::ranges::any_of(impl_->processes, [](const auto& process) { return process.pid > 0; });
+}
+
+bool Containers::is_running(size_t index) const {
+  for (const auto& process : impl_->processes)
+    if (process.index == index && !process.falls_back) return process.pid > 0;
+  return true;
 }
 
 bool Containers::falls_back_to_responder(size_t index) const {

@@ -7,6 +7,7 @@
 
 #include "k8s/core.h"
 #include "lab/config.h"
+#include "lab/host/process.h"
 #include "lab/nodes/documents.h"
 #include "lab/nodes/sandbox.h"
 
@@ -15,6 +16,14 @@ namespace carrick::lab {
 // A container whose `command` names a program of this machine runs as that program; every other one is played by the
 // responder.
 bool runs_as_process(const k8s::Container& container);
+
+// A program in a pod, with the environment and the working directory of one of its containers, as lab-container runs
+// it. Still to come: `command`, after the last word.
+SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const k8s::Container& container);
+std::string pod_cgroup(const LabConfig& config, const Sandbox& sandbox);
+std::string container_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container);
+// Of the run before this one.
+std::string previous_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container);
 
 // The processes of one pod, in its namespaces and a cgroup of its own below the node's. Destroying it kills them.
 class Containers {
@@ -27,6 +36,8 @@ class Containers {
   // SIGTERM to each process; none is started again.
   void terminate();
   bool any_running() const;
+  // False once the process of spec.containers[index] has ended, until it is started again.
+  bool is_running(size_t index) const;
   // Its process ended at once saying that the program is not there (exit codes 126, 127): the image's, not this
   // machine's.
   bool falls_back_to_responder(size_t index) const;

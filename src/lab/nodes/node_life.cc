@@ -1,5 +1,6 @@
 #include "lab/nodes/node_life.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "base/log.h"
@@ -24,8 +25,10 @@ NodeLife::NodeLife(boost::asio::io_context& io, LabConfig config, watch::Credent
       config_(std::move(config)),
       paths_{config_.name, ""},
       client_(io, std::move(credentials), kApiConnections),
-      watcher_(io, client_,
-               [this](auto snapshot, const k8s::ChangeSet& changes) { on_snapshot(std::move(snapshot), changes); }),
+      watcher_(
+          io, client_,
+          [this](auto snapshot, const k8s::ChangeSet& changes) { on_snapshot(std::move(snapshot), changes); },
+          watch::SnapshotWatcher::Keep::kWholePods),
       cni_(io, paths_),
       responder_timer_(io) {}
 
@@ -131,6 +134,24 @@ std::vector<net::IpAddress> NodeLife::cluster_dns() const {
 NodeLife::Managed* NodeLife::find(const Key& key, const std::string& uid) {
   auto it = pods_.find(key);
   return it != pods_.end() && it->second->sandbox.uid == uid ? it->second.get() : nullptr;
+}
+
+Result<RunningContainer> NodeLife::find_container(const apiserver::NodeCall& call) {
+  Managed* managed = find({call.namespace_, call.pod}, call.uid);
+  if (!managed || !managed->sandbox.plumbed || !managed->object || managed->sandbox.node != call.node)
+    return fail(ErrorKind::kInvalid, "container \"{}\" in pod \"{}\" is waiting to start: ContainerCreating",
+                call.container, call.pod);
+  RunningContainer out{.sandbox = managed->sandbox, .pod = managed->object};
+  const auto& containers = managed->object->spec.containers;
+  if (call.container.empty()) return out;
+  const auto found = std::ranges::find(containers, call.container, &k8s::Container::name);
+  if (found == containers.end()) return fail(ErrorKind::kNotFound, "container not found (\"{}\")", call.container);
+  out.index = static_cast<size_t>(found - containers.begin());
+  out.is_running = [this, key = managed->sandbox.pod, uid = managed->sandbox.uid, index = out.index] {
+    const Managed* now = find(key, uid);
+    return now && now->containers && now->containers->is_running(index);
+  };
+  return out;
 }
 
 // What is to be done next about one pod. Called after each change of its object and after each step of ours.

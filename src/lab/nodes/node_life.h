@@ -13,6 +13,7 @@
 #include "lab/nodes/cni.h"
 #include "lab/nodes/containers.h"
 #include "lab/nodes/documents.h"
+#include "lab/nodes/pod_streams.h"
 #include "lab/nodes/sandbox.h"
 #include "lab/responder/responder.h"
 #include "watch/watch.h"
@@ -28,6 +29,8 @@ class NodeLife {
   ~NodeLife();
   // Takes over what an earlier process left, registers the nodes and begins to watch.
   Result<void> start();
+  // For PodStreams.
+  Result<RunningContainer> find_container(const apiserver::NodeCall& call);
 
  private:
   using Key = k8s::NamespacedName;

@@ -25,6 +25,8 @@ Result<void> run_nodes(const LabConfig& config) {
   }
   NodeLife life(io, config, std::move(credentials));
   TRY_VOID(life.start());
+  PodStreams streams(io, config, [&life](const apiserver::NodeCall& call) { return life.find_container(call); });
+  for (const NodePlan& node : plan_nodes(config)) TRY_VOID(streams.listen(node.name));
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&io](const boost::system::error_code&, int) { io.stop(); });
   io.run();

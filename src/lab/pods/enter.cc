@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -14,6 +15,7 @@
 
 #include "kernel/netns.h"
 #include "lab/host/cgroups.h"
+#include "lab/pods/log_shim.h"
 
 namespace carrick::lab {
 namespace {
@@ -104,23 +106,27 @@ Result<int> exec_in_pod(const RunningLab& lab, const std::string& namespace_, co
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int run_container(const LabConfig& config, const std::string& pod, const std::string& workdir,
-                  const std::vector<std::string>& command) {
+int run_container(const LabConfig& config, const ContainerRun& run) {
+  ::setsid();  // a group of its own: whoever ends the program ends what it started
+  if (run.terminal) (void)::ioctl(0, TIOCSCTTY, 0);
   auto entered = [&]() -> Result<void> {
-    size_t slash = pod.find('/');
-    if (slash == std::string::npos) return fail(ErrorKind::kInvalid, "--pod {}: not NAMESPACE/NAME", pod);
-    std::string folder = LabPaths{config.name, ""}.pod(pod.substr(0, slash), pod.substr(slash + 1));
+    size_t slash = run.pod.find('/');
+    if (slash == std::string::npos) return fail(ErrorKind::kInvalid, "--pod {}: not NAMESPACE/NAME", run.pod);
+    std::string folder = LabPaths{config.name, ""}.pod(run.pod.substr(0, slash), run.pod.substr(slash + 1));
     Sandbox sandbox = TRY(load_sandbox(folder));
     Fd netns = TRY(kernel::open_netns(sandbox.netns));
     return enter_pod(sandbox, netns.get());
   }();
-  if (!entered) {
-    std::fprintf(stderr, "%s\n", entered.error().message.c_str());
-    return kCannotEnter;
-  }
-  if (!workdir.empty() && ::chdir(workdir.c_str()) != 0)
-    std::fprintf(stderr, "%s: %s\n", workdir.c_str(), std::strerror(errno));
-  return become(command);
+  auto start = [&] {
+    if (!entered) {
+      std::fprintf(stderr, "%s\n", entered.error().message.c_str());
+      return kCannotEnter;
+    }
+    if (!run.workdir.empty() && ::chdir(run.workdir.c_str()) != 0)
+      std::fprintf(stderr, "%s: %s\n", run.workdir.c_str(), std::strerror(errno));
+    return become(run.command);
+  };
+  return run.log.empty() ? start() : run_logged(run.log, start);
 }
 
 }  // namespace carrick::lab

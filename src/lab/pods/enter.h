@@ -20,9 +20,15 @@ Result<void> enter_pod(const Sandbox& sandbox, int netns);
 Result<int> exec_in_pod(const RunningLab& lab, const std::string& namespace_, const std::string& pod,
                         const std::vector<std::string>& command);
 
-// `carrick lab-container`: what NodeLife starts for a container with a command of its own. Returns only on failure,
-// with exit code 125, or 127 when there is no such program.
-int run_container(const LabConfig& config, const std::string& pod, const std::string& workdir,
-                  const std::vector<std::string>& command);
+// `carrick lab-container`: what NodeLife starts for a container with a command of its own, and for `kubectl exec`.
+struct ContainerRun {
+  std::string pod;  // NAMESPACE/NAME
+  std::string workdir;
+  std::string log;        // kept there by this process, which stays; empty: it becomes the program
+  bool terminal = false;  // standard input is one, and becomes the program's own
+  std::vector<std::string> command;
+};
+// The program's exit code (with `log`), 125 when the pod cannot be entered, 127 when there is no such program.
+int run_container(const LabConfig& config, const ContainerRun& run);
 
 }  // namespace carrick::lab

@@ -11,6 +11,7 @@
 #include "controllers/controllers.h"
 #include "lab/host/files.h"
 #include "lab/host/record.h"
+#include "lab/server/node_door.h"
 
 namespace carrick::lab {
 namespace {
@@ -49,11 +50,13 @@ Result<void> run_server(const LabConfig& config, const std::vector<int>& listen_
   asio::io_context context(1);
   std::string store = config.data_dir.empty() ? paths.server_dir() : config.data_dir;
   auto controller_settings = controller_options(config, context);
+  LabNodeDoor nodes(context, paths);
   apiserver::Options options{.database = store + "/objects.db",
                              .credentials_directory = store,
                              .service_cidrs = controller_settings.service_cidrs,
                              .cluster_name = config.name,
-                             .server_addresses = fabric_addresses(config)};
+                             .server_addresses = fabric_addresses(config),
+                             .nodes = &nodes};
   for (const auto& address : controller_settings.kubernetes_ips) options.server_addresses.push_back(address);
   auto server = TRY(apiserver::ApiServer::create(context, std::move(options)));
   TRY_VOID(server->bootstrap());
