@@ -23,11 +23,16 @@ static __always_inline int flow_expired(const struct flow_value *flow, __u8 prot
   return (__s32)(now - flow->last_seen) > (__s32)flow_timeout(protocol, flow->flags);
 }
 
+/* A first packet, or one that nobody answered: judged again, which writes both entries again. LRU may have evicted the
+ * one of the replies meanwhile, and then every further answer would be one of an unknown connection. */
+static __always_inline int opens(const struct packet *p) {
+  return p->key.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
 /* A new connection on the tuple of one that is closing or gone. */
 static __always_inline int flow_ended(const struct flow_value *flow, const struct packet *p, __u32 now) {
   if (flow_expired(flow, p->key.protocol, now)) return 1;
-  return p->key.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
-         (flow->flags & (FLOW_FIN | FLOW_FIN_PEER | FLOW_REPLY));
+  return opens(p) && flow->flags & (FLOW_FIN | FLOW_FIN_PEER | FLOW_REPLY);
 }
 
 static __always_inline void reverse_key_of(const struct flow_value *flow, __u8 protocol, struct flow_key *key) {

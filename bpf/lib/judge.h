@@ -239,6 +239,8 @@ GLOBAL int judge_record(struct packet *p, struct scratch *s, const struct node_c
     bpf_map_delete_elem(&flows, &s->reverse_key);
     return DROP_FLOW_TABLE;
   }
+  /* LRU evicts first what was never looked up: the answer must find its entry. */
+  bpf_map_lookup_elem(&flows, &s->reverse_key);
   return 0;
 }
 

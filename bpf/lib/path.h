@@ -43,7 +43,7 @@ static __always_inline int path(struct __sk_buff *skb, int hook, __u32 ifindex) 
   if (p.kind != PACKET_ICMP_ERROR) {
     __u32 now = flow_clock();
     flow = bpf_map_lookup_elem(&flows, &p.key);
-    if (flow && !flow_ended(flow, &p, now) && (flow->flags & FLOW_REPLY || flow->epoch == c->epoch)) {
+    if (flow && !flow_ended(flow, &p, now) && (flow->flags & FLOW_REPLY || flow->epoch == c->epoch) && !opens(&p)) {
       p.tick = flow->last_seen != now;
       flow_seen(&p, flow, now);
       if (flow->delivery == DELIVER_NETWORK && (p.tick || !(flow->flags & FLOW_NEXT_HOP)))

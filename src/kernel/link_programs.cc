@@ -107,20 +107,20 @@ bool has_tcx() {
   return yes;
 }
 
-Result<void> attach_to_link(uint32_t ifindex, Direction direction, int program_fd, const std::string& name) {
-  return has_tcx() ? attach_tcx(ifindex, direction, program_fd, name)
-                   : attach_clsact(ifindex, direction, program_fd, name);
+Result<void> attach_to_link(uint32_t ifindex, Direction direction, int program_fd, const std::string& name,
+                            LinkLife life) {
+  return life == LinkLife::kLasting && has_tcx() ? attach_tcx(ifindex, direction, program_fd, name)
+                                                 : attach_clsact(ifindex, direction, program_fd, name);
 }
 
 Result<void> detach_from_link(uint32_t ifindex, Direction direction, const std::string& name) {
-  if (has_tcx()) {
-    const Found old = find_tcx(ifindex, direction, name);
-    if (!old.program) return {};
+  if (const Found old = has_tcx() ? find_tcx(ifindex, direction, name) : Found(); old.program) {
     if (bpf_prog_detach2(old.program.get(), static_cast<int>(ifindex), tcx_type(direction)) && errno != ENOENT &&
         errno != ENODEV)
       return link_error(errno, "detach " + name + " from", ifindex);
     return {};
   }
+  if (find_clsact(ifindex, direction).name != name) return {};
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex), .attach_point = tc_point(direction));
   LIBBPF_OPTS(bpf_tc_opts, options, .handle = kTcHandle, .priority = kTcPriority);
   const int failed = bpf_tc_detach(&hook, &options);
@@ -130,7 +130,9 @@ Result<void> detach_from_link(uint32_t ifindex, Direction direction, const std::
 }
 
 std::string program_on_link(uint32_t ifindex, Direction direction, const std::string& name) {
-  return has_tcx() ? find_tcx(ifindex, direction, name).name : find_clsact(ifindex, direction).name;
+  std::string found = has_tcx() ? find_tcx(ifindex, direction, name).name : "";
+  if (found.empty()) found = find_clsact(ifindex, direction).name;
+  return name.empty() || found == name ? found : "";
 }
 
 }  // namespace carrick::kernel

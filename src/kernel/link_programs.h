@@ -6,14 +6,19 @@
 #include "base/result.h"
 
 // BPF programs on a network link of the calling thread's namespace. By tcx (Linux 6.6), which reaches the program
-// without the packet classifier of tc; on an older kernel by a clsact qdisc. Either way the program outlives the
+// without the packet classifier of tc, or by a clsact qdisc. Either way the program outlives the
 // process that attached it and goes with the link.
 namespace carrick::kernel {
 
 enum class Direction : uint8_t { kIngress, kEgress };
 
+// kLasting: a link that comes once, tcx where the kernel has it. kPassing: a pod's link, always clsact, for attaching
+// by tcx waits for an RCU grace period (some 15 ms) under the lock of all network devices: 1,000 pods took 36 s, not 9.
+enum class LinkLife : uint8_t { kLasting, kPassing };
+
 // A program of the same name is replaced in one step: no packet in between goes unjudged. Programs of others stay.
-Result<void> attach_to_link(uint32_t ifindex, Direction direction, int program_fd, const std::string& name);
+Result<void> attach_to_link(uint32_t ifindex, Direction direction, int program_fd, const std::string& name,
+                            LinkLife life);
 
 // Removes the program of that name. A link or program that is not there is success.
 Result<void> detach_from_link(uint32_t ifindex, Direction direction, const std::string& name);

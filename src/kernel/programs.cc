@@ -150,8 +150,9 @@ class LinuxPrograms : public Programs {
     bpf_program* out = as == Attachment::kPod      ? programs.to_pod
                        : as == Attachment::kUplink ? programs.to_netdev
                                                    : programs.to_overlay;
-    TRY_VOID(attach_to_link(ifindex, Direction::kIngress, bpf_program__fd(in), bpf_program__name(in)));
-    return attach_to_link(ifindex, Direction::kEgress, bpf_program__fd(out), bpf_program__name(out));
+    const auto life = as == Attachment::kPod ? LinkLife::kPassing : LinkLife::kLasting;
+    TRY_VOID(attach_to_link(ifindex, Direction::kIngress, bpf_program__fd(in), bpf_program__name(in), life));
+    return attach_to_link(ifindex, Direction::kEgress, bpf_program__fd(out), bpf_program__name(out), life);
   }
 
   Result<void> detach(uint32_t ifindex) override {

@@ -35,6 +35,13 @@ TEST(Programs, AttachIsIdempotentAndDetachForgives) {
     }
     EXPECT_EQ(program_on_link(11, Direction::kIngress), "from_pod");
     EXPECT_EQ(program_on_link(11, Direction::kEgress), "to_pod");
+    // The lasting kind of link.
+    ASSERT_TRUE((*programs)->attach(12, Attachment::kUplink));
+    ASSERT_TRUE((*programs)->attach(12, Attachment::kUplink));
+    EXPECT_EQ(program_on_link(12, Direction::kIngress), "from_netdev");
+    EXPECT_EQ(program_on_link(12, Direction::kEgress), "to_netdev");
+    EXPECT_TRUE((*programs)->detach(12));
+    EXPECT_EQ(program_on_link(12, Direction::kEgress), "");
     const auto missing = (*programs)->attach(4711, Attachment::kPod);
     ASSERT_FALSE(missing);
     EXPECT_NE(missing.error().message.find("4711"), std::string::npos) << missing.error().message;

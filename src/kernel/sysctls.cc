@@ -11,9 +11,19 @@
 namespace carrick::kernel {
 namespace {
 
-// /proc/sys/net shows the namespace of the thread that opens the file.
+Result<std::string> read_here(const std::string& name) {
+  Fd fd(open(("/proc/sys/" + name).c_str(), O_RDONLY | O_CLOEXEC));
+  char buffer[4096];
+  ssize_t size = fd ? read(fd.get(), buffer, sizeof buffer) : -1;
+  if (size < 0) return fail_errno(errno, fmt::format("sysctl {}", name));
+  return std::string(trim(std::string_view(buffer, static_cast<size_t>(size))));
+}
+
+// /proc/sys/net shows the namespace of the thread that opens the file. What has its value already is not written: some
+// of these files take the kernel's lock over all network devices, and while another holds it the write spins.
 Result<void> write_here(std::span<const Sysctl> sysctls) {
   for (const Sysctl& sysctl : sysctls) {
+    if (auto now = read_here(sysctl.name); now && *now == sysctl.value) continue;
     std::string path = "/proc/sys/" + sysctl.name;
     Fd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (!fd && errno == ENOENT && sysctl.optional) continue;
@@ -21,14 +31,6 @@ Result<void> write_here(std::span<const Sysctl> sysctls) {
       return fail_errno(errno, fmt::format("sysctl {} = {}", sysctl.name, sysctl.value));
   }
   return {};
-}
-
-Result<std::string> read_here(const std::string& name) {
-  Fd fd(open(("/proc/sys/" + name).c_str(), O_RDONLY | O_CLOEXEC));
-  char buffer[4096];
-  ssize_t size = fd ? read(fd.get(), buffer, sizeof buffer) : -1;
-  if (size < 0) return fail_errno(errno, fmt::format("sysctl {}", name));
-  return std::string(trim(std::string_view(buffer, static_cast<size_t>(size))));
 }
 
 }  // namespace

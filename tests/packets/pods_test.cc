@@ -1,5 +1,6 @@
 #include "kernel/netlink.h"
 #include "tests/packets/packet_fixture.h"
+#include "wire/flows.h"
 
 namespace carrick::packets {
 namespace {
@@ -16,6 +17,24 @@ TEST_F(PacketTest, PodReachesPodOfTheSameNodeAndIsAnswered) {
   EXPECT_EQ(rows("flows"), 2u) << "a reply belongs to the connection";
   EXPECT_FRAME(send("from_pod", from(kPodA).ip("2001:db8:1:1::a", "2001:db8:1:1::b").udp(1, 2).payload("six"), kPodA),
                kRedirect, to_pod(kPodB).ip("2001:db8:1:1::a", "2001:db8:1:1::b").udp(1, 2).payload("six"));
+}
+
+TEST_F(PacketTest, ARepeatedSynBringsBackTheEntryOfItsAnswer) {
+  const auto syn = eth().ip("10.1.2.10", "10.1.1.10").tcp(40000, 80);
+  const auto answer = [&] {
+    return send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(80, 40000, kSyn | kAck), kPodA);
+  };
+  ASSERT_EQ(send("from_netdev", syn, kUplink, kUplink).verdict, Verdict::kRedirect);
+  // As LRU does under pressure: the entry of the answers goes, the other stays.
+  auto* flows = programs().map("flows");
+  for (const auto& entry : flows->read_all().value()) {
+    flow_value value;
+    std::memcpy(&value, entry.value.data(), sizeof value);
+    if (value.flags & FLOW_REPLY) flows->remove(std::span(&entry.key, 1));
+  }
+  EXPECT_DROP(answer(), "not_opened");
+  ASSERT_EQ(send("from_netdev", syn, kUplink, kUplink).verdict, Verdict::kRedirect);
+  EXPECT_EQ(answer().verdict, Verdict::kRedirect);
 }
 
 TEST_F(PacketTest, OptionsAndExtensionHeadersArePassedOn) {
@@ -119,12 +138,12 @@ TEST_F(PacketTest, NextHopIsRememberedAfterTheFirstPacket) {
       {.destination = prefix("10.1.2.0/24"), .ifindex = kUplink, .via = address("192.0.2.1"), .onlink = true}};
   const kernel::AddNeighbor neighbor{{kUplink, address("192.0.2.1"), gateway}};
   ASSERT_TRUE(netlink->apply({kernel::AddAddress{{kUplink, address("192.0.2.11"), 32}}, neighbor, route}));
-  const auto packet = from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80);
+  const auto packet = from(kPodA).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80, kAck);
   EXPECT_FRAME(send("from_pod", packet, kPodA), kRedirect,
-               from(kPodA).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
+               from(kPodA).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80, kAck));
   // The stack's neighbour code wrote the MACs of the first on its way out; those of the second are written here.
   EXPECT_FRAME(send("from_pod", packet, kPodA), kRedirect,
-               eth().macs(host_mac(kUplink), gateway).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80));
+               eth().macs(host_mac(kUplink), gateway).ttl(63).ip("10.1.1.10", "10.1.2.10").tcp(40000, 80, kAck));
   ASSERT_TRUE(netlink->apply({kernel::RemoveRoute{route.route}, kernel::RemoveNeighbor{neighbor.neighbor},
                               kernel::RemoveAddress{{kUplink, address("192.0.2.11"), 32}}}));
 }
