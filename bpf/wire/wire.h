@@ -25,8 +25,8 @@ WIRE_ASSERT(sizeof(struct wire_address) == 16);
 
 /* Attach points, as drop events, counters and flow keys name them. */
 enum wire_hook {
-  HOOK_FROM_POD = 0, /* tcx ingress, host end of a pod's veth */
-  HOOK_TO_POD = 1,   /* tcx egress there: packets from the node's stack */
+  HOOK_FROM_POD = 0, /* clsact ingress, host end of a pod's veth */
+  HOOK_TO_POD = 1,   /* clsact egress there: packets from the node's stack */
   HOOK_FROM_NET = 2, /* tcx ingress of uplink and tunnel */
   HOOK_TO_NET = 3,   /* tcx egress of uplink and tunnel: packets from the node's stack */
   HOOK_SOCKET = 4,   /* cgroup hooks */
