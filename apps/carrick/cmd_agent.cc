@@ -65,6 +65,8 @@ void add_agent(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--service-cidr", flags->service_cidrs,
                       "range of ClusterIPs, for reverse names and to drop what no Service has; may be repeated");
+  command->add_flag("!--no-external-ips", flags->options.external_ips,
+                    "leave externalIPs of Services alone: whoever may make a Service can take any address by them");
   command->add_option("--health-port", flags->options.health_port, "/healthz and /livez as kube-proxy's; 0 for nowhere")
       ->capture_default_str();
   command->add_flag("--small-maps", flags->options.small_maps, "maps for a node of a lab or a laptop");

@@ -23,6 +23,7 @@ struct AgentOptions {
   std::vector<net::SocketAddress> upstream_dns;  // for names outside the cluster
   std::string cluster_domain = "cluster.local";
   std::vector<net::Prefix> service_cidrs;  // reverse DNS zones
+  bool external_ips = true;                // forward externalIPs of Services
   uint16_t health_port = 10256;            // /healthz and /livez, as kube-proxy's; 0 = nowhere
   bool small_maps = false;                 // a node of a lab: few connections, many nodes on one machine
 };

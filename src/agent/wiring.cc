@@ -80,6 +80,7 @@ class Node {
     view_.routing = options.routing;
     view_.cluster_domain = options.cluster_domain;
     view_.service_cidrs = options.service_cidrs;
+    view_.external_ips = options.external_ips;
     view_.dns_addresses = links_.dns_addresses;
   }
 

@@ -42,6 +42,7 @@ struct NodeView {
   std::vector<net::IpAddress> dns_addresses;
   k8s::NamespacedName dns_service{"kube-system", "kube-dns"};  // its ClusterIPs lead to dns_addresses
   std::string cluster_domain = "cluster.local";
+  bool external_ips = true;                // forward externalIPs of Services, which Kubernetes is giving up (KEP-5707)
   std::vector<net::Prefix> service_cidrs;  // reverse DNS zones, and where unknown addresses are nobody's; may be empty
   bool operator==(const NodeView&) const = default;
 };

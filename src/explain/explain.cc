@@ -242,9 +242,9 @@ class Explainer {
       return;
     }
     decision.sentence =
-        fmt::format("{} leads to {} of {}", name,
+        fmt::format("{} leads to {} of {}{}", name,
                     row.backends.size() == 1 ? "the endpoint" : fmt::format("one of {} endpoints", row.backends.size()),
-                    row.owner.namespace_ + "/" + row.owner.name);
+                    row.owner.namespace_ + "/" + row.owner.name, why_these(row, translating));
     out_.decisions.push_back(std::move(decision));
     for (const auto& backend : row.backends) {
       net::IpAddress seen_as;
@@ -253,6 +253,33 @@ class Explainer {
           if (own.is_v4() == backend.address.is_v4()) seen_as = own;
       add_path({backend.address, backend.port}, seen_as, true);
     }
+  }
+
+  static std::string why_these(const desired::FrontendRow& row, const std::string& node) {
+    using desired::EndpointRule;
+    std::string out;
+    switch (row.rule) {
+      case EndpointRule::kReady:
+        break;
+      case EndpointRule::kHintedNode:
+        out = fmt::format(", by the hints for node {}", node);
+        break;
+      case EndpointRule::kHintedZone:
+        out = fmt::format(", by the hints for the zone of node {}", node);
+        break;
+      case EndpointRule::kTerminating:
+        out = ", terminating, as none is ready";
+        break;
+      case EndpointRule::kLocal:
+        out = fmt::format(" on node {}, as its traffic policy is Local", node);
+        break;
+      case EndpointRule::kLocalTerminating:
+        out = fmt::format(" on node {}, as its traffic policy is Local; terminating, as none is ready there", node);
+        break;
+    }
+    if (row.affinity_seconds && row.backends.size() > 1)
+      out += fmt::format("; a client keeps its endpoint for {} s", row.affinity_seconds);
+    return out;
   }
 
   void refuse_service(Decision decision, Verdict verdict, std::string sentence) {

@@ -126,6 +126,20 @@ TEST_F(Explain, NothingThereIsRefused) {
   EXPECT_EQ(ask("x/web", "10.1.0.200", 80).verdict, Verdict::kDeny);  // dropped: the node knows that nobody has it
 }
 
+TEST_F(Explain, WhyTheseEndpointsAndNotOthers) {  // SVC-D1, D15
+  auto& api = const_cast<k8s::Service&>(*cluster.snapshot.services.at({"x", "api"}));
+  auto said = [&](const char* to, uint16_t port) { return ask("x/web", to, port).decisions.at(0).sentence; };
+  EXPECT_TRUE(said("10.96.1.1", 80).ends_with("leads to one of 2 endpoints of x/api")) << said("10.96.1.1", 80);
+  api.spec.sessionAffinity = "ClientIP";
+  EXPECT_TRUE(said("10.96.1.1", 80).ends_with("; a client keeps its endpoint for 10800 s")) << said("10.96.1.1", 80);
+  api.spec.internalTrafficPolicy = "Local";
+  EXPECT_TRUE(said("10.96.1.1", 80).ends_with("the endpoint of x/api on node node-0, as its traffic policy is Local"));
+  api.spec.internalTrafficPolicy = "Cluster";
+  for (const auto& [key, slice] : cluster.snapshot.endpointslices)
+    for (auto& endpoint : const_cast<k8s::EndpointSlice&>(*slice).endpoints) endpoint.conditions = {false, true, true};
+  EXPECT_NE(said("192.0.2.10", 30080).find(", terminating, as none is ready"), std::string::npos);
+}
+
 TEST_F(Explain, LoopbackIsWhereTheClientIs) {  // SVC-D7
   EXPECT_EQ(ask("192.0.2.10", "127.0.0.1", 30080).verdict, Verdict::kAllow);
   EXPECT_EQ(ask("192.0.2.10", "127.0.0.1", 30080).paths.size(), 2u);

@@ -101,6 +101,13 @@ TEST(ScenarioParser, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(says("# t\n## expect\na b 80 deny reaching c\n").substr(0, 4), "f:3:");
 }
 
+TEST(ScenarioParser, ReadsTheBlocksOfAGuide) {
+  EXPECT_EQ(
+      scenario_in_guide(
+          "# Title\n## Part\ntext\n```yaml\na: b\n```\n```expect (not lab: x)\na b 80 deny\n```\n```sh\n$ x\n```"),
+      "\n\n\n## apply\na: b\n\n## expect (not lab: x)\na b 80 deny\n\n\n\n\n");
+}
+
 TEST(ScenarioParser, ReadsHeadersMarksAndWhatIsReached) {
   auto read = parse_scenario(
       "# t\n## nodes 3\n## route 198.51.100.1 node2\n## expect ipv6 (not packets, lab: no way)\n"

@@ -175,12 +175,30 @@ std::string_view judge_word(Judge judge) {
 
 Result<Scenario> parse_scenario(std::string_view text, const std::string& file) { return Parser(text, file).run(); }
 
+std::string scenario_in_guide(std::string_view guide) {
+  std::string out;
+  enum { kText, kOther, kOurs } in = kText;
+  for (std::string_view line : split(guide, '\n')) {
+    std::string now;
+    if (in != kText && line == "```") {
+      in = kText;
+    } else if (in == kText && line.starts_with("```")) {
+      in = line == "```yaml" || line.starts_with("```expect") ? kOurs : kOther;
+      if (in == kOurs) now = line == "```yaml" ? "## apply" : fmt::format("## {}", line.substr(3));
+    } else if (in == kOurs) {
+      now = line;
+    }
+    out += now + "\n";
+  }
+  return out;
+}
+
 Result<Scenario> load_scenario(const std::string& path) {
   std::ifstream in(path);
   if (!in) return fail(ErrorKind::kNotFound, "{}: cannot be read", path);
   std::stringstream text;
   text << in.rdbuf();
-  return parse_scenario(text.str(), path);
+  return parse_scenario(path.ends_with(".md") ? scenario_in_guide(text.str()) : text.str(), path);
 }
 
 std::vector<std::string> scenario_files() {
@@ -189,6 +207,7 @@ std::vector<std::string> scenario_files() {
   const std::string folder = elsewhere ? elsewhere : std::string(CARRICK_SOURCE_DIR) + "/tests/scenarios";
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (entry.path().extension() == ".scn") out.push_back(entry.path());
+  if (!elsewhere) out.push_back(std::string(CARRICK_SOURCE_DIR) + "/docs/guide/services.md");
   std::ranges::sort(out);
   return out;
 }

@@ -53,6 +53,9 @@ struct Scenario {
 // kInvalid with "file:line: sentence".
 Result<Scenario> parse_scenario(std::string_view text, const std::string& file);
 Result<Scenario> load_scenario(const std::string& path);
+// A page of docs/guide as a scenario, on the same lines: its blocks ```yaml are applied, its blocks ```expect are
+// expected.
+std::string scenario_in_guide(std::string_view guide);
 
 // *.scn of tests/scenarios, or of the folder that CARRICK_SCENARIOS names, sorted; and what a test of one is called:
 // the stem, with '_' for what a test name cannot have.

@@ -44,7 +44,7 @@ bool names(const std::vector<std::string>& list, const std::string& wanted) {
 
 // KEP-3015: hints count only when every ready endpoint has them and one of them speaks of this place.
 std::vector<const Candidate*> closest(const std::vector<const Candidate*>& ready, const std::string& node_name,
-                                      const std::string& zone) {
+                                      const std::string& zone, EndpointRule& rule) {
   auto filter = [&](std::vector<std::string> Candidate::* hints, const std::string& here) {
     std::vector<const Candidate*> out;
     for (const auto* one : ready) {
@@ -53,8 +53,11 @@ std::vector<const Candidate*> closest(const std::vector<const Candidate*>& ready
     }
     return out;
   };
+  rule = EndpointRule::kHintedNode;
   if (auto near = filter(&Candidate::for_nodes, node_name); !near.empty()) return near;
+  rule = EndpointRule::kHintedZone;
   if (auto near = filter(&Candidate::for_zones, zone); !near.empty()) return near;
+  rule = EndpointRule::kReady;
   return ready;
 }
 
@@ -104,8 +107,14 @@ EndpointChoice choose_endpoints(const std::vector<Candidate>& all, const std::st
     if (one.backend.local && drains) local_draining.push_back(&one);
   }
   EndpointChoice out;
-  out.cluster = sorted_backends(ready.empty() ? draining : closest(ready, node_name, zone));
+  if (ready.empty()) {
+    out.cluster = sorted_backends(draining);
+    out.cluster_rule = EndpointRule::kTerminating;
+  } else {
+    out.cluster = sorted_backends(closest(ready, node_name, zone, out.cluster_rule));
+  }
   out.local = sorted_backends(local_ready.empty() ? local_draining : local_ready);
+  if (local_ready.empty()) out.local_rule = EndpointRule::kLocalTerminating;
   out.elsewhere = !ready.empty() || !draining.empty();
   return out;
 }

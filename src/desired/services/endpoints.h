@@ -19,7 +19,8 @@ struct EndpointChoice {
   std::vector<Backend>
       cluster;  // policy Cluster: ready ones after the topology filter, else every serving and terminating one
   std::vector<Backend> local;  // policy Local: of this node only
-  bool elsewhere = false;      // some usable endpoint exists, here or on other nodes
+  EndpointRule cluster_rule = EndpointRule::kReady, local_rule = EndpointRule::kLocal;
+  bool elsewhere = false;  // some usable endpoint exists, here or on other nodes
 };
 
 // Endpoints of the port in slices of one family; SVC-D21, D22. Equal address:port counts once, the local one before

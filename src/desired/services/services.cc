@@ -83,7 +83,8 @@ class ServiceRows {
       if (address.is_v4() == v4)
         add({address, number, protocol_, FrontendScope::kInternal}, FrontendKind::kClusterIp, internal_local);
     if (spec_.type == "NodePort" || spec_.type == "LoadBalancer") add_node_port();
-    for (const auto& address : parse_all(spec_.externalIPs)) add_external(address, number, FrontendKind::kExternalIp);
+    if (node_.external_ips)
+      for (const auto& address : parse_all(spec_.externalIPs)) add_external(address, number, FrontendKind::kExternalIp);
     if (spec_.type != "LoadBalancer") return;
     for (const auto& ingress : service_.status.loadBalancer.ingress) {
       if (ingress.ipMode.value_or("VIP") != "VIP") continue;  // SVC-D12
@@ -118,6 +119,7 @@ class ServiceRows {
       row.backends = dns_backends();
     } else {
       row.backends = local ? choice_.local : choice_.cluster;
+      row.rule = local ? choice_.local_rule : choice_.cluster_rule;
       row.drop_when_empty = local && row.backends.empty() && choice_.elsewhere;  // SVC-D3
       row.affinity_seconds = affinity_of(spec_);
     }

@@ -35,6 +35,10 @@ struct Backend {
   bool operator==(const Backend&) const = default;
 };
 
+// Why a row has these backends of all endpoints (SVC-D1): ready ones; of those the ones whose hints name this node or
+// its zone; terminating ones, as none is ready; with policy Local the same of this node.
+enum class EndpointRule : uint8_t { kReady, kHintedNode, kHintedZone, kTerminating, kLocal, kLocalTerminating };
+
 // kAddress: the row of a ClusterIP itself, port 0 and protocol kAny; what is asked of it beside its ports is refused
 // (SVC-D4).
 enum class FrontendKind : uint8_t { kClusterIp, kNodePort, kExternalIp, kLoadBalancer, kHostPort, kDns, kAddress };
@@ -46,6 +50,7 @@ struct FrontendRow {
   uint64_t service_id =
       0;  // stable hash of namespace/name/port/protocol/scope: the same on every node and after restart
   std::vector<Backend> backends;
+  EndpointRule rule = EndpointRule::kReady;
   bool drop_when_empty = false;   // SVC-D3: endpoints exist elsewhere, the policy is Local
   bool snat = false;              // SVC-D8: externalTrafficPolicy Cluster, a remote backend sees the node's address
   bool consistent = false;        // every node sends a connection to the same backend: it may enter by any of them

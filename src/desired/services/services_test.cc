@@ -172,6 +172,11 @@ TEST_F(Services, LoadBalancerAddresses) {  // SVC-D12, D13, D14
   EXPECT_TRUE(row("198.51.100.7", 80, FrontendScope::kExternal)->consistent);
   EXPECT_FALSE(row("198.51.100.7")->consistent);
   EXPECT_FALSE(row("192.0.2.10", 30080, FrontendScope::kExternal)->consistent);
+  NodeView without = cluster.view(0);
+  without.external_ips = false;
+  table = compile_services(cluster.snapshot, without);
+  EXPECT_FALSE(table.contains({TestCluster::ip("198.51.100.7"), 80, kTcp, FrontendScope::kExternal}));
+  EXPECT_TRUE(table.contains({TestCluster::ip("198.51.100.1"), 80, kTcp, FrontendScope::kExternal}));
 }
 
 TEST_F(Services, AffinityAndStableIds) {
