@@ -386,7 +386,7 @@ TEST_F(ApiTest, PodSubresources) {
        201);
   must(call("GET", std::string(kPods) + "/p"), 404);
   must(call("GET", std::string(kPods) + "/p/nothing"), 404);
-  must(call("GET", std::string(kPods) + "/p/log"), 501);
+  must(call("GET", std::string(kPods) + "/p/log"), 404);  // it is gone, and its logs with it
 }
 
 TEST_F(ApiTest, Reviews) {
