@@ -16,7 +16,7 @@ namespace carrick::agent {
 struct StatusInputs {
   std::string node;
   std::string version;
-  uint64_t known_revision = 0;    // of the newest snapshot; 0 = none yet
+  uint64_t known_revision = 0;  // of the newest snapshot; 0 = none yet
   k8s::KindVersions known_versions;
   std::string not_ready_because;  // empty = pods can be served
   size_t local_pods = 0, waiting_adds = 0;
