@@ -41,8 +41,14 @@ LabPaths test_paths() {
 }
 
 bool ping(const LabPaths& paths, const std::string& from, const char* to) {
-  return ::system(
-             fmt::format("nsenter --net={} ping -n -q -c1 -W1 {} >/dev/null", paths.node_netns(from), to).c_str()) == 0;
+  // The kernel takes a new link's routes into use in a worker of its own, which may be late on a busy machine.
+  std::string command =
+      fmt::format("nsenter --net={} ping -n -q -c1 -W1 {} >/dev/null 2>&1", paths.node_netns(from), to);
+  for (int i = 0; i < 100; ++i) {
+    if (::system(command.c_str()) == 0) return true;
+    ::usleep(20'000);
+  }
+  return false;
 }
 
 TEST(Fabric, NodesReachEachOtherTheGatewayAndTheOutsideInBothFamilies) {
