@@ -219,8 +219,17 @@ class Probes {
           cell_of.push_back(i);
         }
     }
-    auto expects_answer = [&](size_t task) { return !may_be(*cells_[cell_of[task]].expectation, "deny"); };
+    std::set<int> late;
+    auto expects_answer = [&](size_t task) {
+      const Expectation& expectation = *cells_[cell_of[task]].expectation;
+      if (may_be(expectation, "deny")) return false;
+      late.insert(expectation.line);
+      return true;
+    };
     auto outcomes = TRY(lab::probe_from_nodes(running_, sources, tasks, kTimeout, kPatience, expects_answer));
+    // A packet that was lost, or a busy machine; said, for it may also be a bug.
+    for (int line : late)
+      std::printf("[          ] %s:%d: silence at first, asked again\n", scenario_.file.c_str(), line);
     TRY_VOID(ask_who(sources, tasks, cell_of, outcomes));
     for (size_t i = 0; i < tasks.size(); ++i) note(cells_[cell_of[i]], tasks[i], outcomes[i]);
     return {};
