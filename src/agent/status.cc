@@ -36,6 +36,9 @@ json::object status_document(const StatusInputs& in) {
     failures.push_back({{"table", "health ports"}, {"owner", owner}, {"error", sentence}});
   json::array dns_addresses;
   for (const auto& address : in.links.dns_addresses) dns_addresses.emplace_back(address.str());
+  json::array capabilities(in.privileges.capabilities.begin(), in.privileges.capabilities.end());
+  json::object privileges{{"capabilities", std::move(capabilities)},
+                          {"noNewPrivileges", in.privileges.no_new_privileges}};
   return {{"node", in.node},
           {"version", in.version},
           {"revision", in.known_revision},
@@ -71,6 +74,7 @@ json::object status_document(const StatusInputs& in) {
             {"synced", in.dns.synced},
             {"names", in.dns.table_names},
             {"requests", in.dns.request_count()}}},
+          {"privileges", std::move(privileges)},
           {"drops", drops_of(in.counters)}};
 }
 

@@ -5,6 +5,7 @@
 
 #include "agent/node_links.h"
 #include "dns/stats.h"
+#include "kernel/privileges.h"
 #include "kernel/programs.h"
 #include "realize/realize.h"
 #include "realize/routes.h"
@@ -28,6 +29,7 @@ struct StatusInputs {
   watch::WatcherStats watch;
   dns::DnsStats dns;
   std::vector<uint64_t> counters;  // kernel::Programs::counters()
+  kernel::Privileges privileges;
 };
 
 // {"node","revision","realized","ready","tables":[{"name","rows","failing"}],"failures":[{"table","owner","error"}],"drops":{reason:n},...}

@@ -1,3 +1,5 @@
+#include <linux/capability.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -29,6 +31,9 @@ using Clock = std::chrono::steady_clock;
 // A change that waits longer makes the node unhealthy: twice kube-proxy's sync period, as there.
 constexpr auto kLateAfter = std::chrono::seconds(60);
 
+// What the agent may do once its programs are there (docs/adr/0012).
+constexpr std::initializer_list<int> kKeptCapabilities = {CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_NET_BIND_SERVICE};
+
 Timestamp wall_clock() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
@@ -54,6 +59,7 @@ class Node {
     if (links.overlay_ifindex) TRY_VOID(programs->attach(links.overlay_ifindex, kernel::Attachment::kOverlay));
     if (!options.cgroup.empty()) TRY_VOID(programs->attach_cgroup(options.cgroup));
     auto routes = std::make_unique<realize::RouteTarget>(TRY(kernel::open_netlink()));
+    TRY_VOID(kernel::keep_capabilities(kKeptCapabilities));  // before there are threads
     std::unique_ptr<Node> node(new Node(io, options, std::move(credentials), std::move(links), std::move(programs),
                                         std::move(realizer), std::move(routes)));
     TRY_VOID(node->open_doors());
@@ -332,7 +338,8 @@ class Node {
                             .links = links_,
                             .watch = watcher_.stats(),
                             .dns = dns_ ? dns_->stats() : dns::DnsStats{},
-                            .counters = counters ? std::move(*counters) : std::vector<uint64_t>{}});
+                            .counters = counters ? std::move(*counters) : std::vector<uint64_t>{},
+                            .privileges = kernel::own_privileges()});
   }
 
   // Which objects this node has seen, and whether all that follows from them is in the kernel: for those who have

@@ -14,6 +14,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "kernel/netns.h"
+
 namespace carrick::cluster_tests {
 namespace {
 
@@ -55,13 +57,29 @@ std::vector<int> all_processes() {
   return out;
 }
 
-// Mounted network namespaces of a process's mount namespace: "... - nsfs" lines have "net:[inode]" as their root.
-void add_mounted_netns(std::set<std::string>& out, int pid) {
+// A number that no other namespace ever has, unlike the inode's: labs of others come and go meanwhile.
+std::string cookie_of(const std::string& path) {
+  auto netns = kernel::open_netns(path);
+  if (!netns) return "";
+  auto cookie = kernel::in_netns(netns->get(), [] { return kernel::own_netns_cookie(); });
+  return cookie ? std::to_string(*cookie) : "";
+}
+
+// "net:[4026532001]" of a process's own network namespace and those mounted in its mount namespace, each with a path to
+// it. Lines of mountinfo(5): "id parent dev net:[inode] MOUNTPOINT ... - nsfs".
+std::map<std::string, std::string> namespaces_of(int pid, bool mounted) {
+  std::map<std::string, std::string> out;
+  std::string own = fmt::format("/proc/{}/ns/net", pid);
+  out[link_of(own)] = own;
+  if (!mounted) return out;
   std::istringstream mounts(slurp(fmt::format("/proc/{}/mountinfo", pid)));
   for (std::string line; std::getline(mounts, line);) {
-    size_t at = line.find("net:[");
-    if (at != std::string::npos) out.insert(line.substr(at, line.find(']', at) + 1 - at));
+    std::istringstream fields(line);
+    std::string id, parent, device, root, mount_point;
+    fields >> id >> parent >> device >> root >> mount_point;
+    if (root.starts_with("net:[")) out[root] = fmt::format("/proc/{}/root{}", pid, mount_point);
   }
+  return out;
 }
 
 bool bpf_object_exists(const std::string& name) {
@@ -76,16 +94,17 @@ bool bpf_object_exists(const std::string& name) {
 
 std::vector<std::string> remains_now(const std::string& lab, const Belongings& belongings) {
   std::vector<std::string> out;
-  std::set<std::string> netns;
+  std::map<std::string, std::string> netns;
   std::set<std::string> mount_namespaces;
   for (int pid : all_processes()) {
-    netns.insert(link_of(fmt::format("/proc/{}/ns/net", pid)));
-    if (mount_namespaces.insert(link_of(fmt::format("/proc/{}/ns/mnt", pid))).second) add_mounted_netns(netns, pid);
+    bool first = mount_namespaces.insert(link_of(fmt::format("/proc/{}/ns/mnt", pid))).second;
+    netns.merge(namespaces_of(pid, first));
     if (slurp(fmt::format("/proc/{}/cmdline", pid)).find(std::string("--lab") + '\0' + lab + '\0') != std::string::npos)
       out.push_back(fmt::format("process {} of the lab", pid));
   }
-  for (const std::string& each : belongings.netns)
-    if (netns.contains(each)) out.push_back("network namespace " + each);
+  for (const auto& [inode, cookie] : belongings.netns)
+    if (auto there = netns.find(inode); there != netns.end() && cookie_of(there->second) == cookie)
+      out.push_back("network namespace " + inode + " at " + there->second);
   for (const std::string& each : belongings.bpf)
     if (bpf_object_exists(each)) out.push_back("BPF " + each);
   auto mount = lab::find_cgroup2();
@@ -117,11 +136,11 @@ Belongings belongings_of(const std::string& name) {
   if (!running) return out;
   int init = running->record.pid;
   std::string pid_namespace = link_of(fmt::format("/proc/{}/ns/pid", init));
-  add_mounted_netns(out.netns, init);
+  std::map<std::string, std::string> netns = namespaces_of(init, true);
   for (int pid : all_processes()) {
     if (link_of(fmt::format("/proc/{}/ns/pid", pid)) != pid_namespace) continue;
     out.processes.insert(pid);
-    out.netns.insert(link_of(fmt::format("/proc/{}/ns/net", pid)));
+    netns.merge(namespaces_of(pid, false));
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(fmt::format("/proc/{}/fdinfo", pid), error)) {
       std::istringstream lines(slurp(entry.path()));
@@ -131,7 +150,8 @@ Belongings belongings_of(const std::string& name) {
       }
     }
   }
-  out.netns.erase("");
+  for (const auto& [inode, path] : netns)
+    if (auto cookie = cookie_of(path); !cookie.empty()) out.netns[inode] = cookie;
   return out;
 }
 

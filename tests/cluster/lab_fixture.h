@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -31,8 +32,8 @@ bool eventually(F&& f) {
 
 // What one lab has of the machine, found while it is up, by its own processes and mounts: other labs do not disturb.
 struct Belongings {
-  std::set<std::string> netns;  // "net:[4026532001]"
-  std::set<std::string> bpf;    // "prog 12", "map 7"
+  std::map<std::string, std::string> netns;  // "net:[4026532001]" -> its cookie
+  std::set<std::string> bpf;                 // "prog 12", "map 7"
   std::set<int> processes;
 };
 Belongings belongings_of(const std::string& lab);
