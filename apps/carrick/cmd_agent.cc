@@ -7,14 +7,14 @@ namespace {
 
 struct Flags {
   agent::AgentOptions options;
-  std::string routing = "native";
+  std::string routing = "native", metrics;
   std::vector<std::string> upstream_dns, service_cidrs;
   bool verbose = false;
 };
 
-// "203.0.113.53" or "203.0.113.53:5353" or "[2001:db8::53]:53".
-Result<net::SocketAddress> parse_resolver(std::string_view text) {
-  if (auto bare = net::IpAddress::parse(text)) return net::SocketAddress{*bare, 53};
+// "203.0.113.53:5353" or "[2001:db8::53]:53"; or without a port where there is a usual one.
+Result<net::SocketAddress> parse_endpoint(const char* flag, std::string_view text, uint16_t usual_port) {
+  if (auto bare = net::IpAddress::parse(text); bare && usual_port) return net::SocketAddress{*bare, usual_port};
   size_t colon = text.rfind(':');
   if (colon != text.npos && colon > 0) {
     std::string_view host = text.substr(0, colon);
@@ -23,11 +23,13 @@ Result<net::SocketAddress> parse_resolver(std::string_view text) {
     int port = std::atoi(std::string(text.substr(colon + 1)).c_str());
     if (address && port > 0 && port < 65536) return net::SocketAddress{*address, static_cast<uint16_t>(port)};
   }
-  return fail(ErrorKind::kInvalid, "--upstream-dns {}: not ADDRESS or ADDRESS:PORT", text);
+  return fail(ErrorKind::kInvalid, "{} {}: not {}ADDRESS:PORT", flag, text, usual_port ? "ADDRESS or " : "");
 }
 
 Result<void> run(Flags& flags) {
-  for (const auto& text : flags.upstream_dns) flags.options.upstream_dns.push_back(TRY(parse_resolver(text)));
+  for (const auto& text : flags.upstream_dns)
+    flags.options.upstream_dns.push_back(TRY(parse_endpoint("--upstream-dns", text, 53)));
+  if (!flags.metrics.empty()) flags.options.metrics = TRY(parse_endpoint("--metrics-address", flags.metrics, 0));
   for (const auto& text : flags.service_cidrs) flags.options.service_cidrs.push_back(TRY(net::Prefix::parse(text)));
   flags.options.routing = flags.routing == "vxlan" ? desired::Routing::kVxlan : desired::Routing::kNative;
   if (flags.verbose) log::set_level(log::Level::kDebug);
@@ -69,6 +71,8 @@ void add_agent(CLI::App& app) {
                     "leave externalIPs of Services alone: whoever may make a Service can take any address by them");
   command->add_option("--health-port", flags->options.health_port, "/healthz and /livez as kube-proxy's; 0 for nowhere")
       ->capture_default_str();
+  command->add_option("--metrics-address", flags->metrics,
+                      "ADDRESS:PORT for Prometheus, by HTTP at /metrics (default: on the CNI socket alone)");
   command->add_flag("--small-maps", flags->options.small_maps, "maps for a node of a lab or a laptop");
   command->add_flag("-v,--verbose", flags->verbose, "debug log");
   command->callback([flags] {

@@ -99,7 +99,25 @@ void print_text(const json::array& nodes) {
   }
 }
 
+// Of every node, as its /metrics has it.
+Result<void> print_metrics(const std::string& lab_name) {
+  lab::RunningLab running = TRY(lab::find_running_lab(lab_name));
+  for (const auto& door : lab::agent_doors(running)) {
+    json::value page = TRY(lab::ask_agent(door, "metrics"));
+    if (!page.is_string()) return fail(ErrorKind::kInternal, "agent of {}: its answer is no text", door.node);
+    std::printf("# node %s\n%s", door.node.c_str(), page.as_string().c_str());
+  }
+  return {};
+}
+
 void status(const Flags& flags) {
+  if (flags.output == "metrics") {
+    if (auto done = print_metrics(flags.lab); !done) {
+      std::fprintf(stderr, "carrick status: %s\n", done.error().message.c_str());
+      exit_code = done.error().kind == ErrorKind::kNotFound ? 2 : 1;
+    }
+    return;
+  }
   auto nodes = gather(flags.lab);
   if (!nodes) {
     std::fprintf(stderr, "carrick status: %s\n", nodes.error().message.c_str());
@@ -120,7 +138,10 @@ void add_status(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   auto* command = app.add_subcommand("status", "What is realized on every node of a lab: tables, lag, failures, drops");
   command->add_option("--lab", flags->lab, "name of the lab")->capture_default_str();
-  command->add_option("-o,--output", flags->output)->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  command->add_option("-o,--output", flags->output, "metrics: what each agent has at /metrics")
+      ->check(CLI::IsMember({"text", "json", "metrics"}))
+      ->capture_default_str();
+  command->footer("`carrick drops` shows the dropped packets themselves.");
   command->callback([flags] { status(*flags); });
 }
 

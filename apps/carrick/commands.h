@@ -14,6 +14,7 @@ void add_probe(CLI::App& app);      // probe
 void add_explain(CLI::App& app);    // explain
 void add_service(CLI::App& app);    // service
 void add_status(CLI::App& app);     // status
+void add_drops(CLI::App& app);      // drops
 void add_doctor(CLI::App& app);     // doctor
 void add_apiserver(CLI::App& app);  // apiserver: the embedded API server alone (hidden; for its tests)
 

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   carrick::app::add_probe(app);
   carrick::app::add_service(app);
   carrick::app::add_status(app);
+  carrick::app::add_drops(app);
   carrick::app::add_doctor(app);
   carrick::app::add_agent(app);
   carrick::app::add_apiserver(app);

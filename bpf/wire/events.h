@@ -5,7 +5,7 @@
 
 /* Ring buffer events. */
 struct drop_event {
-  __u64 time;              /* ns of the boot clock */
+  __u64 time;              /* ns of CLOCK_MONOTONIC */
   struct wire_tuple tuple; /* as it arrived */
   struct wire_tuple translated;
   __u32 ifindex;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,11 @@ struct AgentOptions {
   desired::Routing routing = desired::Routing::kNative;
   std::vector<net::SocketAddress> upstream_dns;  // for names outside the cluster
   std::string cluster_domain = "cluster.local";
-  std::vector<net::Prefix> service_cidrs;  // reverse DNS zones
-  bool external_ips = true;                // forward externalIPs of Services
-  uint16_t health_port = 10256;            // /healthz and /livez, as kube-proxy's; 0 = nowhere
-  bool small_maps = false;                 // a node of a lab: few connections, many nodes on one machine
+  std::vector<net::Prefix> service_cidrs;     // reverse DNS zones
+  bool external_ips = true;                   // forward externalIPs of Services
+  uint16_t health_port = 10256;               // /healthz and /livez, as kube-proxy's; 0 = nowhere
+  std::optional<net::SocketAddress> metrics;  // where /metrics is served by HTTP, too
+  bool small_maps = false;                    // a node of a lab: few connections, many nodes on one machine
 };
 
 // Runs until SIGTERM or SIGINT; pods, maps and programs stay as they are then. In the calling process's network

@@ -48,6 +48,7 @@ json::object status_document(const StatusInputs& in) {
           {"pods", in.local_pods},
           {"waitingAdds", in.waiting_adds},
           {"lastApplyMs", in.last_apply_ms},
+          {"unrealizedSeconds", in.unrealized_seconds},
           {"epoch", in.realized.epoch},
           {"tables", std::move(tables)},
           {"failures", std::move(failures)},

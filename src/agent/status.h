@@ -4,6 +4,7 @@
 #include <map>
 
 #include "agent/node_links.h"
+#include "cni/stats.h"
 #include "dns/stats.h"
 #include "kernel/privileges.h"
 #include "kernel/programs.h"
@@ -21,14 +22,17 @@ struct StatusInputs {
   k8s::KindVersions known_versions;
   std::string not_ready_because;  // empty = pods can be served
   size_t local_pods = 0, waiting_adds = 0;
-  double last_apply_ms = 0;  // newest snapshot to realized
+  double last_apply_ms = 0;       // newest snapshot to realized
+  double unrealized_seconds = 0;  // how long the newest snapshot waits by now; 0 = it is realized
   const realize::Status& realized;
   const realize::RouteStatus& routes;
   const std::map<std::string, std::string>& health_problems;  // ports that could not be opened, by owner
   const NodeLinks& links;
   watch::WatcherStats watch;
   dns::DnsStats dns;
+  const cni::Stats& cni;
   std::vector<uint64_t> counters;  // kernel::Programs::counters()
+  uint64_t drop_events = 0;        // read from the ring
   kernel::Privileges privileges;
 };
 

@@ -8,10 +8,14 @@
 #include <csignal>
 
 #include "agent/agent.h"
+#include "agent/drop_log.h"
+#include "agent/drop_reader.h"
 #include "agent/health.h"
+#include "agent/metrics.h"
 #include "agent/node_links.h"
 #include "agent/status.h"
 #include "base/log.h"
+#include "base/metrics_page.h"
 #include "cni/conflist.h"
 #include "cni/server.h"
 #include "dns/dns.h"
@@ -34,6 +38,8 @@ constexpr auto kLateAfter = std::chrono::seconds(60);
 // What the agent may do once its programs are there (docs/adr/0012).
 constexpr std::initializer_list<int> kKeptCapabilities = {CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_NET_BIND_SERVICE};
 
+double seconds_since(Clock::time_point then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
+
 Timestamp wall_clock() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
@@ -45,7 +51,8 @@ Timestamp wall_clock() {
 //   watch -> desired -> realize -> the kernel's maps        (snapshots)
 //   cni   -> desired -> realize -> the waiting ADD          (pods of this node)
 //   desired.names -> dns
-//   desired.health_checks, the state of all of this -> health ports
+//   desired.health_checks, the state of all of this -> health ports, status, metrics
+//   the kernel's drop events -> drops, with names from the tables
 class Node {
  public:
   static Result<std::unique_ptr<Node>> create(asio::io_context& io, const AgentOptions& options) {
@@ -112,6 +119,12 @@ class Node {
         std::move(hooks)));
     cni_->register_verb("status",
                         [this](const boost::json::object&) -> Result<boost::json::value> { return status(); });
+    cni_->register_verb(
+        "drops", [this](const boost::json::object& request) -> Result<boost::json::value> { return drops(request); });
+    cni_->register_verb("metrics", [this](const boost::json::object&) -> Result<boost::json::value> {
+      return boost::json::value(metrics_page(status_inputs()));
+    });
+    cni_->register_page("/metrics", MetricsPage::kContentType, [this] { return metrics_page(status_inputs()); });
     cni_->register_verb("seen", [this](const boost::json::object&) -> Result<boost::json::value> { return seen(); });
     for (auto& [id, pod] : cni_->pods()) {
       TRY_VOID(programs_->attach(pod.ifindex, kernel::Attachment::kPod));
@@ -119,7 +132,15 @@ class Node {
     }
     start_dns();
     if (options_.health_port) keep_proxy_ports();
+    if (options_.metrics)
+      health_ports_.keep(*options_.metrics, "metrics", [this](std::string_view path) {
+        if (path != "/metrics") return HttpAnswer{404, "404 page not found\n", "text/plain; charset=utf-8", {}};
+        return HttpAnswer{200, metrics_page(status_inputs()), MetricsPage::kContentType, {}};
+      });
     serve_health({});
+    drop_reader_ = std::make_unique<DropReader>(io_, *programs_, [this](const drop_event& event) {
+      drop_log_.add(event, [this](const auto& at, auto protocol) { return name_for_drop(at, protocol); });
+    });
     watcher_.start();
     return {};
   }
@@ -322,24 +343,41 @@ class Node {
     return "";
   }
 
-  boost::json::value status() const {
+  boost::json::value status() const { return status_document(status_inputs()); }
+
+  StatusInputs status_inputs() const {
     auto counters = programs_->counters();
-    return status_document({.node = options_.node_name,
-                            .version = CARRICK_VERSION,
-                            .known_revision = snapshot_ ? snapshot_->revision : 0,
-                            .known_versions = snapshot_ ? snapshot_->versions : k8s::KindVersions{},
-                            .not_ready_because = not_ready_because(),
-                            .local_pods = view_.pods.size(),
-                            .waiting_adds = waiting_.size(),
-                            .last_apply_ms = last_apply_ms_,
-                            .realized = realizer_->status(),
-                            .routes = route_status_,
-                            .health_problems = health_ports_.problems(),
-                            .links = links_,
-                            .watch = watcher_.stats(),
-                            .dns = dns_ ? dns_->stats() : dns::DnsStats{},
-                            .counters = counters ? std::move(*counters) : std::vector<uint64_t>{},
-                            .privileges = kernel::own_privileges()});
+    return {.node = options_.node_name,
+            .version = CARRICK_VERSION,
+            .known_revision = snapshot_ ? snapshot_->revision : 0,
+            .known_versions = snapshot_ ? snapshot_->versions : k8s::KindVersions{},
+            .not_ready_because = not_ready_because(),
+            .local_pods = view_.pods.size(),
+            .waiting_adds = waiting_.size(),
+            .last_apply_ms = last_apply_ms_,
+            .unrealized_seconds = settled_ ? 0 : seconds_since(snapshot_since_),
+            .realized = realizer_->status(),
+            .routes = route_status_,
+            .health_problems = health_ports_.problems(),
+            .links = links_,
+            .watch = watcher_.stats(),
+            .dns = dns_ ? dns_->stats() : dns::DnsStats{},
+            .cni = cni_->stats(),
+            .counters = counters ? std::move(*counters) : std::vector<uint64_t>{},
+            .drop_events = drop_log_.events(),
+            .privileges = kernel::own_privileges()};
+  }
+
+  // {"after": CHANGE} -> DropLog::since
+  boost::json::value drops(const boost::json::object& request) const {
+    const auto* after = request.if_contains("after");
+    auto out = drop_log_.since(after && after->is_number() ? after->to_number<uint64_t>() : 0, events_to_wall_clock());
+    out["node"] = options_.node_name;
+    return out;
+  }
+
+  std::string name_for_drop(const net::SocketAddress& at, net::Protocol protocol) const {
+    return tables_ ? name_of(*tables_, at, protocol) : "";
   }
 
   // Which objects this node has seen, and whether all that follows from them is in the kernel: for those who have
@@ -354,6 +392,7 @@ class Node {
   asio::io_context& io_;
   AgentOptions options_;
   NodeLinks links_;
+  DropLog drop_log_;
   std::unique_ptr<kernel::Programs> programs_;
   std::unique_ptr<realize::Realizer> realizer_;
   std::unique_ptr<realize::RouteTarget> routes_;
@@ -364,6 +403,7 @@ class Node {
   std::unique_ptr<cni::Server> cni_;
   watch::Client client_;
   watch::SnapshotWatcher watcher_;
+  std::unique_ptr<DropReader> drop_reader_;
 
   desired::NodeView view_;
   desired::Compiler compiler_;

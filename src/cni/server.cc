@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "cni/attachments.h"
 #include "cni/link_remover.h"
+#include "cni/pages.h"
 
 namespace carrick::cni {
 namespace asio = boost::asio;
@@ -97,6 +98,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   awaitable<void> accept_all(std::shared_ptr<Impl> self);
   awaitable<void> serve(std::shared_ptr<Impl> self, std::shared_ptr<Stream::socket> socket);
   awaitable<json::object> answer(const json::object& request, Stream::socket& socket, std::string* added);
+  awaitable<json::object> run(const Request& request, Stream::socket& socket, std::string* added);
   CniResultOf<Request> read(const json::object& request) const;
   awaitable<json::object> add(const Request& request, Stream::socket& socket, std::string* added);
   awaitable<CniResultOf<>> remove(std::vector<std::string> ids, std::vector<std::string> links);
@@ -115,6 +117,8 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   std::map<std::string, std::shared_ptr<PendingAdd>> pending;
   std::multiset<std::string> removing;
   std::map<std::string, std::function<Result<json::value>(const json::object&)>> verbs;
+  Pages pages;
+  Stats stats;
   bool stopped = false;
 };
 
@@ -180,6 +184,7 @@ awaitable<void> Server::Impl::accept_all(std::shared_ptr<Impl> self) {
 awaitable<void> Server::Impl::serve(std::shared_ptr<Impl> self, std::shared_ptr<Stream::socket> socket) {
   std::string line, added;
   error_code error;
+  bool http = false;
   {
     asio::steady_timer limit(io, kRequestTime);
     limit.async_wait([socket](error_code fired) {
@@ -188,8 +193,17 @@ awaitable<void> Server::Impl::serve(std::shared_ptr<Impl> self, std::shared_ptr<
     });
     co_await asio::async_read_until(*socket, asio::dynamic_buffer(line, kMaxRequest), '\n',
                                     redirect_error(use_awaitable, error));
+    http = line.starts_with("GET ");
+    if (!error && http)  // to the end of its head
+      co_await asio::async_read_until(*socket, asio::dynamic_buffer(line, kMaxRequest), "\n\r\n",
+                                      redirect_error(use_awaitable, error));
   }
   if (error) co_return;
+  if (http) {
+    std::string text = pages.answer(line);
+    co_await asio::async_write(*socket, asio::buffer(text), redirect_error(use_awaitable, error));
+    co_return;
+  }
   json::object reply;
   try {
     json::value request = json::parse(line);
@@ -234,23 +248,32 @@ awaitable<json::object> Server::Impl::answer(const json::object& request, Stream
     if (value) co_return json::object{{"result", std::move(*value)}};
     co_return error_answer(to_cni(value.error()), "1.1.0");
   }
+  const auto began = std::chrono::steady_clock::now();
   auto parsed = read(request);
   if (!parsed) co_return error_answer(parsed.error(), "1.1.0");
-  switch (parsed->call.verb) {
+  json::object reply = co_await run(*parsed, socket, added);
+  Stats::Verb& counts = stats.verbs[verb];
+  ++(reply.contains("error") ? counts.failed : counts.done);
+  counts.durations.add(std::chrono::steady_clock::now() - began);
+  co_return reply;
+}
+
+awaitable<json::object> Server::Impl::run(const Request& request, Stream::socket& socket, std::string* added) {
+  switch (request.call.verb) {
     case Verb::kAdd:
-      co_return co_await add(*parsed, socket, added);
+      co_return co_await add(request, socket, added);
     case Verb::kDel: {
-      std::vector<std::string> ids{attachment_id(parsed->call.container_id, parsed->call.ifname)};
+      std::vector<std::string> ids{attachment_id(request.call.container_id, request.call.ifname)};
       auto done = co_await remove(std::move(ids), {});
-      if (!done) co_return error_answer(done.error(), parsed->conf.version);
+      if (!done) co_return error_answer(done.error(), request.conf.version);
       co_return json::object{};
     }
     case Verb::kCheck:
-      co_return check(*parsed);
+      co_return check(request);
     case Verb::kGc:
-      co_return co_await collect(*parsed);
+      co_return co_await collect(request);
     case Verb::kStatus:
-      co_return status(*parsed);
+      co_return status(request);
     case Verb::kVersion:
       break;
   }
@@ -262,7 +285,9 @@ awaitable<json::object> Server::Impl::add(const Request& request, Stream::socket
   std::string id = attachment_id(request.call.container_id, request.call.ifname);
   if (removing.contains(id))
     co_return error_answer({kTryAgainLater, "an earlier attachment of " + id + " is still being removed", {}}, version);
+  const auto began = std::chrono::steady_clock::now();
   auto record = attachments.add(request.call, request.conf);
+  stats.plumbing.add(std::chrono::steady_clock::now() - began);
   if (!record) co_return error_answer(record.error(), version);
 
   auto wait = std::make_shared<PendingAdd>(io.get_executor());
@@ -424,6 +449,12 @@ Result<void> Server::set_pod_cidrs(std::vector<net::Prefix> cidrs) {
 }
 
 void Server::set_mtu(uint32_t mtu) { impl_->attachments.set_mtu(mtu); }
+
+void Server::register_page(std::string path, std::string content_type, std::function<std::string()> body) {
+  impl_->pages.put(std::move(path), std::move(content_type), std::move(body));
+}
+
+const Stats& Server::stats() const { return impl_->stats; }
 
 void Server::register_verb(std::string name, std::function<Result<json::value>(const json::object&)> answer) {
   impl_->verbs[std::move(name)] = std::move(answer);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cni/stats.h"
 #include "desired/node_view.h"
 #include "kernel/netlink.h"
 
@@ -19,6 +20,7 @@ class io_context;
 //   {"verb": "ADD", "deadlineMs": 9990, "env": {"CNI_CONTAINERID": ...}, "config": {...}} -> {"result": {...}} or
 //   {"error": {...}}
 //   {"verb": "status"}                                                                    -> {"result": ...}
+// or HTTP: GET /metrics
 // Everything runs on the io_context that it is given, which one thread must run; only the removal of links, which waits
 // for the kernel, has a thread of its own.
 namespace carrick::cni {
@@ -63,6 +65,10 @@ class Server {
   // One more verb on the same socket. An error's sentence goes to the caller.
   void register_verb(std::string name,
                      std::function<Result<boost::json::value>(const boost::json::object& request)> answer);
+  // The same socket answers `GET PATH` of HTTP, for whoever has curl and no plugin.
+  void register_page(std::string path, std::string content_type, std::function<std::string()> body);
+
+  const Stats& stats() const;
 
  private:
   struct Impl;

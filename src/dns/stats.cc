@@ -2,48 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "base/metrics_page.h"
 #include "dns/counters.h"
 #include "dns/message/message.h"
 
 namespace carrick::dns {
 namespace {
 
-class Page {
- public:
-  void family(std::string_view name, std::string_view type, std::string_view help) {
-    fmt::format_to(std::back_inserter(text_), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
-  }
-  template <class T>
-  void sample(std::string_view name, std::string_view labels, T value) {
-    text_ += labels.empty() ? std::string(name) : fmt::format("{}{{{}}}", name, labels);
-    fmt::format_to(std::back_inserter(text_), " {}\n", value);
-  }
-  void counter(std::string_view name, std::string_view help, uint64_t value) {
-    family(name, "counter", help);
-    sample(name, "", value);
-  }
-  void gauge(std::string_view name, std::string_view help, uint64_t value) {
-    family(name, "gauge", help);
-    sample(name, "", value);
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-};
-
-void add_durations(Page& page, const DnsStats& stats) {
+void add_durations(MetricsPage& page, const DnsStats& stats) {
   constexpr std::string_view kName = "coredns_dns_request_duration_seconds";
   page.family(kName, "histogram", "Time from a question to its answer.");
-  uint64_t sum = 0;
-  for (size_t i = 0; i < stats.durations.size(); ++i) {
-    sum += stats.durations[i];
-    auto bound =
-        i < kDurationBuckets.size() ? fmt::format("le=\"{}\"", kDurationBuckets[i]) : std::string("le=\"+Inf\"");
-    page.sample(fmt::format("{}_bucket", kName), bound, sum);
-  }
-  page.sample(fmt::format("{}_sum", kName), "", stats.duration_seconds);
-  page.sample(fmt::format("{}_count", kName), "", sum);
+  page.histogram(kName, "", kDurationBuckets, stats.durations, stats.duration_seconds);
 }
 
 }  // namespace
@@ -85,7 +54,7 @@ DnsStats Counters::read() const {
 }
 
 std::string DnsStats::prometheus() const {
-  Page page;
+  MetricsPage page;
   page.family("coredns_dns_requests_total", "counter", "Questions received.");
   page.sample("coredns_dns_requests_total", "family=\"1\",proto=\"udp\"", requests.udp_v4);
   page.sample("coredns_dns_requests_total", "family=\"2\",proto=\"udp\"", requests.udp_v6);

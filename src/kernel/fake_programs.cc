@@ -1,3 +1,6 @@
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "kernel/programs.h"
 #include "wire/choice.h"
 #include "wire/config.h"
@@ -7,7 +10,7 @@
 
 namespace carrick::kernel {
 
-FakePrograms::FakePrograms(const MapSizes& sizes) {
+FakePrograms::FakePrograms(const MapSizes& sizes) : event_signal(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   const auto add = [&](std::string name, uint32_t key, uint32_t value, uint32_t entries) {
     maps.push_back(std::make_unique<FakeMap>(MapShape{std::move(name), key, value, entries}));
   };
@@ -47,6 +50,22 @@ Result<void> FakePrograms::detach(uint32_t ifindex) {
 Result<void> FakePrograms::attach_cgroup(const std::string& path) {
   cgroups.insert(path);
   return {};
+}
+
+void FakePrograms::put_event(const drop_event& event) {
+  events.push_back(event);
+  ::eventfd_write(event_signal.get(), 1);
+}
+
+Result<size_t> FakePrograms::read_events(const std::function<void(const drop_event&)>& sink, size_t at_most) {
+  size_t count = 0;
+  for (; !events.empty() && count < at_most; ++count) {
+    sink(events.front());
+    events.pop_front();
+  }
+  eventfd_t ignored;
+  if (events.empty()) ::eventfd_read(event_signal.get(), &ignored);
+  return count;
 }
 
 Result<std::vector<uint64_t>> FakePrograms::counters() { return std::vector<uint64_t>(HOOK_COUNT * WIRE_DROP_SLOTS); }

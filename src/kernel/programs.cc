@@ -187,13 +187,16 @@ class LinuxPrograms : public Programs {
 
   int event_fd() override { return ring() ? ring_buffer__epoll_fd(ring_.get()) : -1; }
 
-  Result<size_t> read_events(const std::function<void(const drop_event&)>& sink) override {
+  Result<size_t> read_events(const std::function<void(const drop_event&)>& sink, size_t at_most) override {
     if (!ring()) return fail(ErrorKind::kUnsupported, "ring buffer of drop events: {}", last_words());
     sink_ = &sink;
-    const int count = ring_buffer__consume(ring_.get());
+    taken_ = 0;
+    at_most_ = at_most;
+    // libbpf itself reads on as long as events come, which may be for ever.
+    const int count = at_most > 0 ? ring_buffer__consume(ring_.get()) : 0;
     sink_ = nullptr;
-    if (count < 0) return fail_errno(-count, "read drop events");
-    return static_cast<size_t>(count);
+    if (count < 0 && count != kEnough) return fail_errno(-count, "read drop events");
+    return taken_;
   }
 
   int fd_of(std::string_view name) {
@@ -205,8 +208,9 @@ class LinuxPrograms : public Programs {
   static int on_event(void* self, void* data, size_t size) {
     auto* programs = static_cast<LinuxPrograms*>(self);
     if (size >= sizeof(drop_event) && programs->sink_) (*programs->sink_)(*static_cast<const drop_event*>(data));
-    return 0;
+    return ++programs->taken_ < programs->at_most_ ? 0 : kEnough;  // this one is taken in either case
   }
+  static constexpr int kEnough = -ECANCELED;
 
   ring_buffer* ring() {
     if (!ring_) ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.events), &on_event, this, nullptr));
@@ -218,6 +222,7 @@ class LinuxPrograms : public Programs {
   std::map<std::string, std::unique_ptr<Map>, std::less<>> maps_;
   std::unique_ptr<ring_buffer, RingCloser> ring_;
   const std::function<void(const drop_event&)>* sink_ = nullptr;
+  size_t taken_ = 0, at_most_ = 0;
   std::vector<Fd> cgroup_links_;
 };
 

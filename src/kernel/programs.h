@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "kernel/maps.h"
 #include "wire/drops.h"
@@ -55,9 +57,10 @@ class Programs {
   // [hook * WIRE_DROP_SLOTS + reason].
   virtual Result<std::vector<uint64_t>> counters() = 0;
 
-  // Hands over the drop events that wait. epoll_fd() becomes readable when there are some.
+  // Hands over the drop events that wait, no more than `at_most`. event_fd() is readable while there are some; events
+  // that find the ring full are lost (the counters have them).
   virtual int event_fd() = 0;
-  virtual Result<size_t> read_events(const std::function<void(const drop_event&)>& sink) = 0;
+  virtual Result<size_t> read_events(const std::function<void(const drop_event&)>& sink, size_t at_most = SIZE_MAX) = 0;
 };
 
 // Opens, verifies and loads everything (about 100 ms). Pinned maps of equal layout are used again with all their rows;
@@ -80,10 +83,13 @@ class FakePrograms : public Programs {
   Result<void> detach(uint32_t ifindex) override;
   Result<void> attach_cgroup(const std::string& path) override;
   Result<std::vector<uint64_t>> counters() override;
-  int event_fd() override { return -1; }
-  Result<size_t> read_events(const std::function<void(const drop_event&)>&) override { return size_t{0}; }
+  int event_fd() override { return event_signal.get(); }
+  Result<size_t> read_events(const std::function<void(const drop_event&)>& sink, size_t at_most = SIZE_MAX) override;
+  void put_event(const drop_event& event);
 
   std::vector<std::unique_ptr<FakeMap>> maps;
+  std::deque<drop_event> events;
+  Fd event_signal;  // an eventfd that counts them
   std::map<uint32_t, Attachment> attached;
   std::set<std::string> cgroups;
 };

@@ -19,8 +19,8 @@ std::vector<AgentDoor> agent_doors(const RunningLab& lab) {
   return doors;
 }
 
-Result<k8s::json::value> ask_agent(const AgentDoor& door, const std::string& verb, int timeout_ms) {
-  auto answer = cni::ask(door.socket, {{"verb", verb}}, timeout_ms);
+Result<k8s::json::value> ask_agent(const AgentDoor& door, const k8s::json::object& request, int timeout_ms) {
+  auto answer = cni::ask(door.socket, request, timeout_ms);
   if (!answer) return with_context(answer.error(), "agent of {}", door.node);
   return answer;
 }
