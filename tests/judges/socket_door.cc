@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #include "kernel/netns.h"
@@ -37,6 +39,18 @@ std::string cgroup2_mount() {
   while (mounts >> device >> where >> type && std::getline(mounts, rest))
     if (type == "cgroup2") return where;
   return "";
+}
+
+// Of runs that were killed: an empty cgroup folder is all that can stay.
+void remove_remains(const std::string& mount) {
+  constexpr std::string_view kPrefix = "carrick-judge-";
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(mount, ignored)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(kPrefix)) continue;
+    const pid_t owner = std::atoi(name.c_str() + kPrefix.size());
+    if (owner > 0 && ::kill(owner, 0) != 0 && errno == ESRCH) ::rmdir(entry.path().c_str());
+  }
 }
 
 Reply try_connect(const Request& request) {
@@ -74,6 +88,7 @@ Reply try_connect(const Request& request) {
 Result<std::unique_ptr<SocketDoor>> SocketDoor::open(NodePlane& plane, const std::string& name) {
   std::string mount = cgroup2_mount();
   if (mount.empty()) return fail(ErrorKind::kUnsupported, "no cgroup v2 is mounted");
+  remove_remains(mount);
   std::string folder = fmt::format("{}/carrick-judge-{}-{}", mount, ::getpid(), name);
   if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, folder);
   std::unique_ptr<SocketDoor> out(new SocketDoor(plane, folder));
