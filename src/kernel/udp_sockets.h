@@ -21,8 +21,8 @@ class UdpSockets {
  public:
   virtual ~UdpSockets() = default;
   virtual Result<std::vector<ConnectedUdp>> connected() = 0;
-  // It is no longer connected: who waits for an answer gets ECONNABORTED, who sends EDESTADDRREQ. kNotFound: it is gone already, or another one has its place.
-  // kUnsupported: this kernel cannot (CONFIG_INET_DIAG_DESTROY).
+  // It is no longer connected: who waits for an answer gets ECONNABORTED, who sends EDESTADDRREQ. kNotFound: it is gone
+  // already, or another one has its place. kUnsupported: this kernel cannot (CONFIG_INET_DIAG_DESTROY).
   virtual Result<void> abort(const ConnectedUdp& socket) = 0;
 };
 
