@@ -172,7 +172,7 @@ class Agent {
 
   bool right() const { return *tables == desired::compile(snapshot, view_); }
 
-  watch::Assembly assembly;
+  watch::Assembly assembly{watch::Detail::kTables};
   k8s::Snapshot snapshot;
   const desired::Tables* tables = nullptr;
 

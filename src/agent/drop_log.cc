@@ -41,7 +41,7 @@ std::string time_text(int64_t nanos) {
 
 std::string name_of(const desired::Tables& tables, const net::SocketAddress& at, net::Protocol protocol) {
   auto without_clause = [](desired::Owner owner) {
-    owner.clause.clear();
+    owner.clause = {};
     return owner.str();
   };
   if (auto peer = tables.peers.find(net::Prefix::host(at.address)); peer != tables.peers.end()) {

@@ -18,8 +18,7 @@ namespace carrick::agent {
 struct StatusInputs {
   std::string node;
   std::string version;
-  uint64_t known_revision = 0;  // of the newest snapshot; 0 = none yet
-  k8s::KindVersions known_versions;
+  uint64_t known_revision = 0;    // of the newest snapshot; 0 = none yet
   std::string not_ready_because;  // empty = pods can be served
   size_t local_pods = 0, waiting_adds = 0;
   double last_apply_ms = 0;       // newest snapshot to realized

@@ -87,8 +87,9 @@ class Node {
         sockets_timer_(io),
         health_ports_(io),
         client_(io, std::move(credentials), 2),
-        watcher_(io, client_,
-                 [this](auto snapshot, const auto& changes) { on_snapshot(std::move(snapshot), changes); }) {
+        watcher_(
+            io, client_, [this](auto snapshot, const auto& changes) { on_snapshot(std::move(snapshot), changes); },
+            watch::Detail::kTables) {
     view_.node_name = options.node_name;
     view_.routing = options.routing;
     view_.cluster_domain = options.cluster_domain;
@@ -350,7 +351,6 @@ class Node {
     return {.node = options_.node_name,
             .version = CARRICK_VERSION,
             .known_revision = snapshot_ ? snapshot_->revision : 0,
-            .known_versions = snapshot_ ? snapshot_->versions : k8s::KindVersions{},
             .not_ready_because = not_ready_because(),
             .local_pods = view_.pods.size(),
             .waiting_adds = waiting_.size(),

@@ -70,8 +70,8 @@ std::optional<uint16_t> named_port(const k8s::Pod& pod, std::string_view name, n
   return std::nullopt;
 }
 
-Owner owner_of(std::string kind, const k8s::ObjectMeta& metadata, std::string clause) {
-  return {std::move(kind), metadata.namespace_, metadata.name, std::move(clause)};
+Owner owner_of(std::string_view kind, const k8s::ObjectMeta& metadata, std::string_view clause) {
+  return {kind, metadata.namespace_, metadata.name, clause};
 }
 
 }  // namespace carrick::desired

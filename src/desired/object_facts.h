@@ -31,7 +31,7 @@ std::vector<const k8s::Container*> running_containers(const k8s::Pod& pod);
 // First port of that name and protocol, in order of the containers; nullopt when there is none.
 std::optional<uint16_t> named_port(const k8s::Pod& pod, std::string_view name, net::Protocol protocol);
 
-Owner owner_of(std::string kind, const k8s::ObjectMeta& metadata, std::string clause = {});
+Owner owner_of(std::string_view kind, const k8s::ObjectMeta& metadata, std::string_view clause = {});
 
 inline constexpr const char* kZoneLabel = "topology.kubernetes.io/zone";
 inline constexpr const char* kNamespaceNameLabel = "kubernetes.io/metadata.name";

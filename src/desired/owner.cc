@@ -3,8 +3,10 @@
 namespace carrick::desired {
 
 std::string Owner::str() const {
-  std::string out = kind + " " + (namespace_.empty() ? name : namespace_ + "/" + name);
-  if (!clause.empty()) out += " " + clause;
+  std::string out = kind + " ";
+  if (!namespace_.empty()) out.append(namespace_).append("/");
+  out.append(name);
+  if (!clause.empty()) out.append(" ").append(clause);
   return out;
 }
 

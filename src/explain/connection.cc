@@ -144,7 +144,7 @@ class Way {
     }
     say("route", true, {}, [&] {
       const auto* place = judge_.pod_at(c_.target.address);
-      return fmt::format("node {} to node {}", from, place ? place->node : peer.owner.name);
+      return fmt::format("node {} to node {}", from, place ? place->node : peer.owner.name.str());
     });
     return true;
   }

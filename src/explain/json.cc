@@ -12,9 +12,9 @@ namespace json = boost::json;
 constexpr size_t kPiece = 1 << 16;
 
 json::object owner_json(const desired::Owner& owner, const Locate& locate) {
-  json::object out{{"kind", owner.kind}, {"namespace", owner.namespace_}, {"name", owner.name}};
+  json::object out{{"kind", owner.kind.view()}, {"namespace", owner.namespace_.view()}, {"name", owner.name.view()}};
   if (owner.namespace_.empty()) out.erase("namespace");
-  if (!owner.clause.empty()) out["clause"] = owner.clause;
+  if (!owner.clause.empty()) out["clause"] = owner.clause.view();
   std::string place = locate ? locate(owner) : "";
   size_t colon = place.rfind(':');
   if (colon == std::string::npos) return out;

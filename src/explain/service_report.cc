@@ -128,7 +128,7 @@ class Reporter {
     for (const auto& one : desired::candidates(spec, port.v4, slices_, view)) {
       ReportedEndpoint endpoint{.target = {one.backend.address, one.backend.port},
                                 .pod = one.backend.pod.name.empty() ? "" : one.backend.pod.str(),
-                                .node = one.backend.node_name,
+                                .node = one.backend.node_name.str(),
                                 .state = state_of(one),
                                 .owner = one.backend.owner};
       if (auto node = world_.snapshot->nodes.find({"", endpoint.node}); node != world_.snapshot->nodes.end())
@@ -244,7 +244,7 @@ std::string to_json(const ServiceReport& report) {
                                        {"podsOf", json::value_from(one.pods_of)},
                                        {"outsideAt", json::value_from(one.outside_at)},
                                        {"whyNot", one.why_not},
-                                       {"slice", one.owner.name}});
+                                       {"slice", one.owner.name.view()}});
     json::object out{{"name", port.name},
                      {"port", port.port},
                      {"protocol", net::protocol_name(port.protocol)},

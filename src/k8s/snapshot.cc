@@ -1,5 +1,6 @@
 #include "k8s/snapshot.h"
 
+#include "k8s/codec.h"
 #include "net/ip.h"
 
 namespace carrick::k8s {
@@ -8,7 +9,7 @@ namespace {
 template <class T>
 void add(std::string& text, std::string_view kind, const ObjectMap<T>& objects) {
   for (const auto& [key, object] : objects)
-    text.append(kind).append("/").append(key.str()).append("=").append(object->metadata.resourceVersion).append("\n");
+    text.append(kind).append("/").append(key.str()).append("=").append(json::serialize(encode(*object))).append("\n");
 }
 }  // namespace
 

@@ -12,12 +12,6 @@ namespace carrick::k8s {
 template <class T>
 using ObjectMap = SharedMap<NamespacedName, std::shared_ptr<const T>>;
 
-// Of each kind: the resourceVersion up to which every change is known.
-struct KindVersions {
-  uint64_t namespaces = 0, nodes = 0, pods = 0, services = 0, endpointslices = 0, networkpolicies = 0;
-  bool operator==(const KindVersions&) const = default;
-};
-
 // What the network looks at, at one moment. Immutable once published; successive snapshots share what did not change,
 // so a copy costs nothing.
 struct Snapshot {
@@ -28,12 +22,11 @@ struct Snapshot {
   ObjectMap<Service> services;
   ObjectMap<EndpointSlice> endpointslices;
   ObjectMap<NetworkPolicy> networkpolicies;
-  KindVersions versions;
   bool synced = false;  // every needed watch has delivered its first list: only then may anything be pruned
 };
 
-// A number that two snapshots share when they hold the same versions of the same objects: whether somebody else has
-// seen what one has seen oneself.
+// A number that two snapshots share when they hold the same of the same objects: whether somebody else has seen what one
+// has seen oneself. An agent's snapshot holds less of each (watch::for_tables).
 uint64_t digest(const Snapshot& snapshot);
 
 // What differs between two snapshots. A consumer that missed one treats it as `everything`.

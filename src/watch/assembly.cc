@@ -1,5 +1,6 @@
 #include "watch/assembly.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 
@@ -12,34 +13,85 @@ namespace {
 
 namespace json = k8s::json;
 
-// What the tables never look at is dropped at parse, so that memory goes with the network's size, not the manifests'.
-void trim(k8s::ObjectMeta& meta) {
+// What nobody who watches looks at is dropped at parse, so that memory goes with the network's size, not the
+// manifests'.
+void trim_objects(k8s::ObjectMeta& meta) {
   std::erase_if(meta.annotations, [](const auto& entry) { return entry.first.starts_with("kubectl.kubernetes.io/"); });
   meta.finalizers.clear();
 }
-template <class T>
-void trim(T& object, bool) {
-  trim(object.metadata);
-}
-void trim(k8s::Pod& pod, bool whole) {
-  trim(pod.metadata);
-  if (whole) return;
-  pod.spec.initContainers.clear();
+void trim_objects(auto&) {}
+void trim_objects(k8s::Pod& pod) {
+  std::erase_if(pod.spec.initContainers, [](const auto& container) { return container.restartPolicy != "Always"; });
   for (auto& container : pod.spec.containers) {
     container.env.clear();
     container.args.clear();
   }
 }
 
+// What the tables never look at.
+void trim_for_tables(k8s::ObjectMeta& meta) {
+  k8s::ObjectMeta kept;
+  kept.name = std::move(meta.name);
+  kept.namespace_ = std::move(meta.namespace_);
+  kept.uid = std::move(meta.uid);
+  kept.creationTimestamp = std::move(meta.creationTimestamp);
+  kept.deletionTimestamp = std::move(meta.deletionTimestamp);
+  kept.labels = std::move(meta.labels);
+  meta = std::move(kept);
+}
+void keep_labels(k8s::ObjectMeta& meta, std::initializer_list<std::string_view> kept) {
+  std::erase_if(meta.labels, [&](const auto& label) { return std::ranges::find(kept, label.first) == kept.end(); });
+}
+void trim_for_tables(auto&) {}
+void trim_for_tables(k8s::Node& node) {
+  keep_labels(node.metadata, {"topology.kubernetes.io/zone"});
+  node.spec.taints.clear();
+  node.status.conditions.clear();
+}
+void trim_for_tables(k8s::Pod& pod) {
+  k8s::PodSpec spec;
+  spec.nodeName = std::move(pod.spec.nodeName);
+  spec.hostNetwork = pod.spec.hostNetwork;
+  for (auto* containers : {&pod.spec.containers, &pod.spec.initContainers}) {
+    for (auto& from : *containers) {
+      k8s::Container kept;
+      std::erase_if(from.ports, [](const auto& port) { return port.name.empty(); });  // policies name them
+      kept.ports = std::move(from.ports);
+      kept.restartPolicy = std::move(from.restartPolicy);
+      if (!kept.ports.empty())
+        (containers == &pod.spec.containers ? spec.containers : spec.initContainers).push_back(std::move(kept));
+    }
+  }
+  pod.spec = std::move(spec);
+  k8s::PodStatus status;
+  status.phase = std::move(pod.status.phase);
+  status.podIP = std::move(pod.status.podIP);
+  status.podIPs = std::move(pod.status.podIPs);
+  pod.status = std::move(status);
+}
+void trim_for_tables(k8s::Service& service) {
+  keep_labels(service.metadata, {"service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"});
+  service.metadata.uid.clear();
+  service.spec.selector.clear();
+}
+void trim_for_tables(k8s::EndpointSlice& slice) {
+  keep_labels(slice.metadata, {k8s::kServiceNameLabel});
+  slice.metadata.uid.clear();
+  for (auto& endpoint : slice.endpoints) {
+    endpoint.zone.reset();  // what it is good for stands in the hints
+    if (endpoint.targetRef) endpoint.targetRef->uid.clear();
+  }
+  slice.endpoints.shrink_to_fit();
+}
+
 // The snapshot's map and the change set's keys of one kind.
 template <class T>
 struct Slot;
-#define CARRICK_SLOT(T, member)                                     \
-  template <>                                                       \
-  struct Slot<k8s::T> {                                             \
-    static auto& objects(k8s::Snapshot& s) { return s.member; }     \
-    static auto& keys(k8s::ChangeSet& c) { return c.member; }       \
-    static auto& version(k8s::KindVersions& v) { return v.member; } \
+#define CARRICK_SLOT(T, member)                                 \
+  template <>                                                   \
+  struct Slot<k8s::T> {                                         \
+    static auto& objects(k8s::Snapshot& s) { return s.member; } \
+    static auto& keys(k8s::ChangeSet& c) { return c.member; }   \
   };
 CARRICK_SLOT(Namespace, namespaces)
 CARRICK_SLOT(Node, nodes)
@@ -49,7 +101,42 @@ CARRICK_SLOT(EndpointSlice, endpointslices)
 CARRICK_SLOT(NetworkPolicy, networkpolicies)
 #undef CARRICK_SLOT
 
+template <class T>
+void keep_for_tables(T& object) {
+  trim_for_tables(object.metadata);
+  trim_for_tables(object);
+}
+
+template <class T>
+void keep_for_tables(k8s::ObjectMap<T>& objects) {
+  k8s::ObjectMap<T> out;
+  for (const auto& [key, object] : objects) {
+    T copy = *object;
+    keep_for_tables(copy);
+    out.emplace(key, std::make_shared<const T>(std::move(copy)));
+  }
+  objects = std::move(out);
+}
+
 }  // namespace
+
+k8s::Snapshot for_tables(const k8s::Snapshot& whole) {
+  k8s::Snapshot out = whole;
+  keep_for_tables(out.namespaces);
+  keep_for_tables(out.nodes);
+  keep_for_tables(out.pods);
+  keep_for_tables(out.services);
+  keep_for_tables(out.endpointslices);
+  keep_for_tables(out.networkpolicies);
+  return out;
+}
+
+template <class T>
+void Assembly::trim(T& object) const {
+  trim_objects(object.metadata);
+  if (detail_ != Detail::kWholePods) trim_objects(object);
+  if (detail_ == Detail::kTables) keep_for_tables(object);
+}
 
 template <class T>
 Result<Page> Assembly::take_page(std::string_view body, bool first) {
@@ -77,7 +164,7 @@ Result<Page> Assembly::take_page(std::string_view body, bool first) {
       log::warn("{}: {}", k8s::resource<T>().kind, decoded.error().message);
       continue;
     }
-    trim(*decoded, whole_pods_);
+    trim(*decoded);
     auto key = decoded->metadata.key();
     into.insert_or_assign(key, std::make_shared<const T>(std::move(*decoded)));
   }
@@ -130,32 +217,36 @@ Result<void> Assembly::take_event(std::string_view line) {
   if (type->as_string() == "DELETED") {
     Slot<T>::objects(current_).erase(key);
   } else {
-    trim(*decoded, whole_pods_);
-    Slot<T>::objects(current_).insert_or_assign(key, std::make_shared<const T>(std::move(*decoded)));
+    trim(*decoded);
+    auto& objects = Slot<T>::objects(current_);
+    if (auto known = objects.find(key); known != objects.end() && *known->second == *decoded) return {};
+    objects.insert_or_assign(key, std::make_shared<const T>(std::move(*decoded)));
   }
   Slot<T>::keys(changes_).insert(std::move(key));
   return {};
 }
 
+// 0 for a text that is no number, and while the state is unknown.
 template <class T>
-void Assembly::note_version() {
-  const std::string& text = resource_version<T>();
-  uint64_t number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  // A text that is no number, or none after an error, is no reason to know less than before.
-  auto& version = Slot<T>::version(current_.versions);
-  version = std::max(version, number);
+uint64_t Assembly::number() const {
+  const std::string& text = std::get<Incoming<T>>(incoming_).resource_version;
+  uint64_t out = 0;
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
 }
 
+KindVersions Assembly::now() const {
+  return {number<k8s::Namespace>(), number<k8s::Node>(),          number<k8s::Pod>(),
+          number<k8s::Service>(),   number<k8s::EndpointSlice>(), number<k8s::NetworkPolicy>()};
+}
+
+// Events that changed nothing are in the last snapshot too.
+KindVersions Assembly::versions() const { return published_ && !changed() ? now() : published_versions_; }
+
 k8s::Snapshot Assembly::publish(k8s::ChangeSet& changes) {
-  note_version<k8s::Namespace>();
-  note_version<k8s::Node>();
-  note_version<k8s::Pod>();
-  note_version<k8s::Service>();
-  note_version<k8s::EndpointSlice>();
-  note_version<k8s::NetworkPolicy>();
   changes = std::exchange(changes_, {});
   changes.everything = !std::exchange(published_, true);
+  published_versions_ = now();
   ++current_.revision;
   return current_;
 }

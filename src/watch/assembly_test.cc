@@ -64,7 +64,7 @@ TEST(Assembly, IsInSyncWhenEveryKindHasBeenListed) {
   auto snapshot = assembly.publish(changes);
   EXPECT_TRUE(changes.everything);
   EXPECT_EQ(snapshot.revision, 1u);
-  EXPECT_EQ(snapshot.versions.pods, 9u);
+  EXPECT_EQ(assembly.versions().pods, 9u);
   ASSERT_EQ(snapshot.pods.size(), 2u);
   const Pod& trimmed = *snapshot.pods.at({"x", "a"});
   EXPECT_EQ(trimmed.spec.nodeName, "n1");
@@ -72,8 +72,7 @@ TEST(Assembly, IsInSyncWhenEveryKindHasBeenListed) {
 }
 
 TEST(Assembly, AKubeletKeepsWholePods) {
-  Assembly assembly;
-  assembly.keep_whole_pods(true);
+  Assembly assembly(Detail::kWholePods);
   give_the_others(assembly);
   give<Pod>(assembly, list({pod("a", "n1", 5)}, 9));
   k8s::ChangeSet changes;
@@ -94,6 +93,7 @@ TEST(Assembly, EventsNameWhatTheyChangeAndPublishedSnapshotsStay) {
   ASSERT_TRUE(assembly.take_event<Pod>(event("DELETED", pod("b", "n1", 13))));
   ASSERT_TRUE(assembly.take_event<Pod>(event("BOOKMARK", pod("", "", 20))));
   EXPECT_TRUE(assembly.changed());
+  EXPECT_EQ(assembly.versions().pods, 9u) << "of what is published";
   auto after = assembly.publish(changes);
   EXPECT_FALSE(changes.everything);
   EXPECT_EQ(changes.pods, (std::set<k8s::NamespacedName>{{"x", "a"}, {"x", "b"}, {"x", "c"}}));
@@ -102,9 +102,30 @@ TEST(Assembly, EventsNameWhatTheyChangeAndPublishedSnapshotsStay) {
   EXPECT_FALSE(after.pods.contains({"x", "b"}));
   EXPECT_EQ(before.pods.at({"x", "a"})->spec.nodeName, "n1");
   EXPECT_EQ(before.pods.size(), 2u);
-  EXPECT_EQ(after.versions.pods, 20u);
-  EXPECT_EQ(after.versions.services, 1u);
+  EXPECT_EQ(assembly.versions().pods, 20u);
+  EXPECT_EQ(assembly.versions().services, 1u);
   EXPECT_EQ(assembly.resource_version<Pod>(), "20");
+}
+
+TEST(Assembly, ForTablesWhatTheyDoNotLookAtIsNoChange) {
+  Assembly assembly(Detail::kTables);
+  give_the_others(assembly);
+  give<Pod>(assembly, list({pod("a", "n1", 5)}, 9));
+  k8s::ChangeSet changes;
+  auto snapshot = assembly.publish(changes);
+  EXPECT_TRUE(snapshot.pods.at({"x", "a"})->spec.containers.empty()) << "no port of it has a name";
+  json::object probed = pod("a", "n1", 11);
+  probed["status"] = {{"conditions", json::array{{{"type", "Ready"}, {"status", "True"}}}}};
+  ASSERT_TRUE(assembly.take_event<Pod>(event("MODIFIED", probed)));
+  EXPECT_FALSE(assembly.changed());
+  EXPECT_EQ(assembly.versions().pods, 11u) << "nothing of it is missing in what is published";
+  json::object sidecar = pod("a", "n1", 12);
+  sidecar["spec"].as_object()["initContainers"] = json::array{
+      {{"name", "proxy"}, {"restartPolicy", "Always"}, {"ports", {{{"name", "mesh"}, {"containerPort", 15000}}}}}};
+  ASSERT_TRUE(assembly.take_event<Pod>(event("MODIFIED", sidecar)));
+  EXPECT_TRUE(assembly.changed());
+  snapshot = assembly.publish(changes);
+  EXPECT_EQ(snapshot.pods.at({"x", "a"})->spec.initContainers.at(0).ports.at(0).name, "mesh");
 }
 
 TEST(Assembly, ANewListTellsWhatVanishedMeanwhile) {

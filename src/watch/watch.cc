@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "k8s/resources.h"
-#include "watch/assembly.h"
 
 namespace carrick::watch {
 namespace {
@@ -23,8 +22,8 @@ constexpr auto kLongestBackoff = std::chrono::seconds(10);
 }  // namespace
 
 struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Impl> {
-  Impl(asio::io_context& context, Client& given, Publish sink)
-      : io(context), client(given), publish(std::move(sink)), publish_timer(context) {}
+  Impl(asio::io_context& context, Client& given, Publish sink, Detail detail)
+      : io(context), client(given), publish(std::move(sink)), publish_timer(context), assembly(detail) {}
 
   // One resource: list pages, then watch, then again.
   template <class T>
@@ -154,16 +153,15 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
   std::minstd_rand random{std::random_device{}()};
 };
 
-SnapshotWatcher::SnapshotWatcher(asio::io_context& io, Client& client, Publish publish, Keep keep)
-    : impl_(std::make_shared<Impl>(io, client, std::move(publish))) {
-  impl_->assembly.keep_whole_pods(keep == Keep::kWholePods);
-}
+SnapshotWatcher::SnapshotWatcher(asio::io_context& io, Client& client, Publish publish, Detail detail)
+    : impl_(std::make_shared<Impl>(io, client, std::move(publish), detail)) {}
 SnapshotWatcher::~SnapshotWatcher() { impl_->stopped = true; }
 void SnapshotWatcher::start() { impl_->start(); }
 WatcherStats SnapshotWatcher::stats() const {
   WatcherStats stats = impl_->stats;
   stats.events = impl_->assembly.events;
   stats.decode_failures = impl_->assembly.decode_failures;
+  stats.versions = impl_->assembly.versions();
   return stats;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "k8s/snapshot.h"
+#include "watch/assembly.h"
 #include "watch/client.h"
 
 namespace carrick::watch {
@@ -12,6 +13,7 @@ namespace carrick::watch {
 struct WatcherStats {
   uint64_t lists = 0, events = 0, restarts = 0, decode_failures = 0;
   std::string last_error;
+  KindVersions versions;
 };
 
 // Lists and watches what the network needs (k8s::Snapshot) and publishes immutable snapshots on the io_context's
@@ -20,10 +22,8 @@ struct WatcherStats {
 // nothing is published; while the API server is away the last snapshot stays.
 class SnapshotWatcher {
  public:
-  // What programs are started with (args, env, init containers) is of no use to tables; only a kubelet keeps it.
-  enum class Keep { kForTables, kWholePods };
   using Publish = std::function<void(std::shared_ptr<const k8s::Snapshot>, const k8s::ChangeSet&)>;
-  SnapshotWatcher(boost::asio::io_context& io, Client& client, Publish publish, Keep keep = Keep::kForTables);
+  SnapshotWatcher(boost::asio::io_context& io, Client& client, Publish publish, Detail detail = Detail::kObjects);
   ~SnapshotWatcher();
   void start();
   WatcherStats stats() const;

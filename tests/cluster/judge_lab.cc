@@ -172,7 +172,7 @@ std::string JudgeLab::what_is_missing(const explain::World& plan) const {
   auto snapshot = watch::fetch_snapshot(credentials_);
   if (!snapshot) return snapshot.error().message;
   if (auto text = difference(facts_of(*plan.snapshot), facts_of(*snapshot)); !text.empty()) return text;
-  const std::string digest = fmt::format("{:016x}", k8s::digest(*snapshot));
+  const std::string digest = fmt::format("{:016x}", k8s::digest(watch::for_tables(*snapshot)));
   std::map<std::string, int64_t> pods;
   for (const auto& [key, pod] : snapshot->pods) pods[pod->spec.nodeName] += !pod->spec.hostNetwork;
   for (const auto& door : lab::agent_doors(running_)) {

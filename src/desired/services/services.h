@@ -25,11 +25,23 @@ struct FrontendKey {
   auto operator<=>(const FrontendKey&) const = default;
 };
 
+// A k8s::NamespacedName that stands in many rows.
+struct PodName {
+  SharedText namespace_, name;
+  PodName() = default;
+  PodName(SharedText its_namespace, SharedText its_name)
+      : namespace_(std::move(its_namespace)), name(std::move(its_name)) {}
+  PodName(const k8s::NamespacedName& key) : namespace_(key.namespace_), name(key.name) {}
+  operator k8s::NamespacedName() const { return {namespace_, name}; }
+  std::string str() const { return k8s::NamespacedName(*this).str(); }
+  bool operator==(const PodName&) const = default;
+};
+
 struct Backend {
   net::IpAddress address;
   uint16_t port = 0;
-  std::string node_name;
-  k8s::NamespacedName pod;  // empty for endpoints that are not pods
+  SharedText node_name;
+  PodName pod;  // empty for endpoints that are not pods
   bool local = false;
   Owner owner;  // the EndpointSlice
   bool operator==(const Backend&) const = default;

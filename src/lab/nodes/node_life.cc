@@ -28,7 +28,7 @@ NodeLife::NodeLife(boost::asio::io_context& io, LabConfig config, watch::Credent
       watcher_(
           io, client_,
           [this](auto snapshot, const k8s::ChangeSet& changes) { on_snapshot(std::move(snapshot), changes); },
-          watch::SnapshotWatcher::Keep::kWholePods),
+          watch::Detail::kWholePods),
       cni_(io, paths_),
       responder_timer_(io) {}
 
