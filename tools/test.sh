@@ -59,10 +59,11 @@ for level in $levels; do
     scenarios) build debug scenarios_tests && gtest build/debug/tests/scenarios_tests ;;
     fuzz) build debug && for t in build/debug/tests/fuzz_replay_*; do [ -x "$t" ] && script "$(basename "$t")" "$t"; done ;;
     sanitize)
-      # Address and undefined behaviour over the pure rooms and scenarios; threads over what has threads.
-      rooms="base_test net_test k8s_test desired_test explain_test controllers_test reconcile_test dns_test ipam_test scenarios_tests"
+      # Address and undefined behaviour over the pure rooms, the API server and scenarios; threads over what has threads.
+      rooms="base_test net_test k8s_test desired_test explain_test controllers_test reconcile_test dns_test ipam_test apiserver_test scenarios_tests"
       build asan $rooms && for t in $rooms; do [ -x "build/asan/$t" ] && gtest "build/asan/$t" || gtest "build/asan/tests/$t"; done
-      build tsan base_test dns_test && for t in base_test dns_test; do gtest "build/tsan/$t"; done ;;
+      threads="base_test dns_test cni_test apiserver_test"
+      build tsan $threads && for t in $threads; do gtest "build/tsan/$t"; done ;;
     lab) ./dev build && build debug cluster_tests && CARRICK_BIN="$PWD/bin" gtest build/debug/tests/cluster_tests ;;
     *) echo "no level \"$level\""; exit 2 ;;
   esac

@@ -91,17 +91,17 @@ struct Agent {
       return {};
     };
     hooks.add = [this](const std::string& id, const desired::LocalPod& pod, std::function<void(Result<void>)> done) {
-      pods[id] = pod;
+      pods_[id] = pod;
       ++added;
       if (realize == Realize::kAtOnce) asio::post(io, [done] { done({}); });
       if (realize == Realize::kFails) done(fail(ErrorKind::kTransient, "map is full"));
     };
     hooks.remove = [this](const std::string& id) {
-      pods.erase(id);
+      pods_.erase(id);
       ++removed;
     };
     hooks.check = [this](const std::string& id) -> Result<void> {
-      if (!pods.contains(id)) return fail(ErrorKind::kInternal, "not realized");
+      if (!pods_.contains(id)) return fail(ErrorKind::kInternal, "not realized");
       return {};
     };
     hooks.status = [this]() -> Result<void> {
@@ -114,7 +114,7 @@ struct Agent {
       return;
     }
     server = std::move(*opened);
-    for (auto& [id, pod] : server->pods()) pods[id] = pod;
+    for (auto& [id, pod] : server->pods()) pods_[id] = pod;
     if (auto set = server->set_pod_cidrs(std::move(cidrs)); !set) error = set.error().message;
     server->register_verb("tables",
                           [](const json::object&) -> Result<json::value> { return json::value{{"pods", 1}}; });
@@ -132,11 +132,16 @@ struct Agent {
   std::atomic<Realize> realize{Realize::kAtOnce};
   std::atomic<bool> attach_fails{false}, ready{true};
   std::atomic<int> attached{0}, added{0}, removed{0};
-  std::map<std::string, desired::LocalPod> pods;  // of the io thread
+  std::map<std::string, desired::LocalPod> pods() {
+    std::promise<std::map<std::string, desired::LocalPod>> copy;
+    asio::post(io, [&] { copy.set_value(pods_); });
+    return copy.get_future().get();
+  }
   std::string error;
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   std::unique_ptr<Server> server;
+  std::map<std::string, desired::LocalPod> pods_;  // of the io thread
   std::thread thread;
 };
 
@@ -290,7 +295,7 @@ TEST_F(CniTest, BadCallsAndTheirCodes) {
   EXPECT_EQ(call("ADD", "c", ns, ports).code(), 7);
   EXPECT_EQ(call("CHECK", "c", ns, conf).code(), 100) << "never added";
   EXPECT_TRUE(nothing_left());
-  EXPECT_EQ(agent_->pods.size(), 0u);
+  EXPECT_EQ(agent_->pods().size(), 0u);
 }
 
 TEST_F(CniTest, VersionNeedsNothing) {
@@ -393,7 +398,7 @@ TEST_F(CniTest, WishesOfTheRuntime) {
   ASSERT_EQ(added.exit, 0) << added.out;
   EXPECT_EQ(added.object().at("ips").at(0).at("address").as_string(), "10.1.0.77/32") << "runtimeConfig beats CNI_ARGS";
   EXPECT_EQ(added.object().at("interfaces").at(1).at("mac").as_string(), "02:11:22:33:44:55");
-  auto pod = agent_->pods.at("c");
+  auto pod = agent_->pods().at("c");
   EXPECT_EQ(pod.pod.str(), "shop/web-0");
   EXPECT_EQ(pod.uid, "u-1");
   ASSERT_EQ(pod.port_mappings.size(), 1u);
@@ -446,7 +451,7 @@ TEST_F(CniTest, GcKeepsTheValidAndFreesTheRest) {
   EXPECT_EQ(collected.out, "");
   EXPECT_EQ(host_links(), 1u);
   EXPECT_EQ(files("state/attachments"), 1u);
-  EXPECT_EQ(agent_->pods.size(), 1u);
+  EXPECT_EQ(agent_->pods().size(), 1u);
   conf["name"] = "another-network";
   conf["cni.dev/valid-attachments"] = json::array();
   EXPECT_EQ(call("GC", "", "", conf).exit, 0);
@@ -482,13 +487,13 @@ TEST_F(CniTest, ManyPodsAtOnce) {
 TEST_F(CniTest, ARestartedAgentKnowsItsPods) {
   ASSERT_EQ(call("ADD", "a", netns("a"), config()).exit, 0);
   ASSERT_EQ(call("ADD", "b", netns("b"), config()).exit, 0);
-  auto before = agent_->pods;
+  auto before = agent_->pods();
   agent_.reset();
   ASSERT_TRUE(kernel::delete_netns(dir_ + "/b"));
   for (int i = 0; host_links() > 1 && i < 2000; ++i) usleep(1000);  // the kernel ends a namespace in its own time
   start_agent();
-  ASSERT_EQ(agent_->pods.size(), 1u);
-  EXPECT_EQ(agent_->pods.at("a"), before.at("a"));
+  ASSERT_EQ(agent_->pods().size(), 1u);
+  EXPECT_EQ(agent_->pods().at("a"), before.at("a"));
   Outcome next = call("ADD", "c", netns("c"), config());
   EXPECT_EQ(next.object().at("ips").at(0).at("address").as_string(), "10.1.0.4/32") << next.out;
   EXPECT_EQ(call("DEL", "a", "", config()).exit, 0);
