@@ -119,20 +119,27 @@ Result<void> pin_new(dataplane& skeleton, const std::string& pins) {
   return {};
 }
 
+// By Attachment.
 constexpr std::array kIngressPrograms = {"from_pod", "from_netdev", "from_overlay"};
 constexpr std::array kEgressPrograms = {"to_pod", "to_netdev", "to_overlay"};
 
 class LinuxPrograms : public Programs {
  public:
-  LinuxPrograms(std::unique_ptr<dataplane, SkeletonCloser> skeleton, std::string pins)
-      : skeleton_(std::move(skeleton)), pins_(std::move(pins)) {}
+  explicit LinuxPrograms(std::string pins) : pins_(std::move(pins)) {}
 
-  Result<void> open_maps() {
-    bpf_map* map;
-    bpf_object__for_each_map(map, skeleton_->obj) {
-      Fd copy(fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3));
-      if (!copy) return fail_errno(errno, "duplicate a map descriptor");
-      maps_[bpf_map__name(map)] = TRY(open_map(std::move(copy)));
+  // Descriptors of a loaded object. Of the object itself nothing is needed any more, and it holds megabytes: every
+  // instruction, its types and its lines.
+  Result<void> take_over(const bpf_object* object) {
+    bpf_map* each;
+    bpf_object__for_each_map(each, object) {
+      const std::string name = bpf_map__name(each);
+      if (name == "drops") drops_ = TRY(copy_of(bpf_map__fd(each)));
+      if (name == "events") events_ = TRY(copy_of(bpf_map__fd(each)));
+      maps_[name] = TRY(open_map(TRY(copy_of(bpf_map__fd(each)))));
+    }
+    bpf_program* program;
+    bpf_object__for_each_program(program, object) {
+      programs_[bpf_program__name(program)] = TRY(copy_of(bpf_program__fd(program)));
     }
     return {};
   }
@@ -143,16 +150,11 @@ class LinuxPrograms : public Programs {
   }
 
   Result<void> attach(uint32_t ifindex, Attachment as) override {
-    const auto& programs = skeleton_->progs;
-    bpf_program* in = as == Attachment::kPod      ? programs.from_pod
-                      : as == Attachment::kUplink ? programs.from_netdev
-                                                  : programs.from_overlay;
-    bpf_program* out = as == Attachment::kPod      ? programs.to_pod
-                       : as == Attachment::kUplink ? programs.to_netdev
-                                                   : programs.to_overlay;
+    const auto place = static_cast<size_t>(as);
+    const std::string in = kIngressPrograms[place], out = kEgressPrograms[place];
     const auto life = as == Attachment::kPod ? LinkLife::kPassing : LinkLife::kLasting;
-    TRY_VOID(attach_to_link(ifindex, Direction::kIngress, bpf_program__fd(in), bpf_program__name(in), life));
-    return attach_to_link(ifindex, Direction::kEgress, bpf_program__fd(out), bpf_program__name(out), life);
+    TRY_VOID(attach_to_link(ifindex, Direction::kIngress, fd_of(in), in, life));
+    return attach_to_link(ifindex, Direction::kEgress, fd_of(out), out, life);
   }
 
   Result<void> detach(uint32_t ifindex) override {
@@ -165,16 +167,15 @@ class LinuxPrograms : public Programs {
   }
 
   Result<void> attach_cgroup(const std::string& path) override {
-    const auto& p = skeleton_->progs;
     const std::array<CgroupProgram, 8> programs = {
-        {{"connect4", bpf_program__fd(p.connect4), BPF_CGROUP_INET4_CONNECT},
-         {"connect6", bpf_program__fd(p.connect6), BPF_CGROUP_INET6_CONNECT},
-         {"sendmsg4", bpf_program__fd(p.sendmsg4), BPF_CGROUP_UDP4_SENDMSG},
-         {"sendmsg6", bpf_program__fd(p.sendmsg6), BPF_CGROUP_UDP6_SENDMSG},
-         {"recvmsg4", bpf_program__fd(p.recvmsg4), BPF_CGROUP_UDP4_RECVMSG},
-         {"recvmsg6", bpf_program__fd(p.recvmsg6), BPF_CGROUP_UDP6_RECVMSG},
-         {"getpeername4", bpf_program__fd(p.getpeername4), BPF_CGROUP_INET4_GETPEERNAME},
-         {"getpeername6", bpf_program__fd(p.getpeername6), BPF_CGROUP_INET6_GETPEERNAME}}};
+        {{"connect4", fd_of("connect4"), BPF_CGROUP_INET4_CONNECT},
+         {"connect6", fd_of("connect6"), BPF_CGROUP_INET6_CONNECT},
+         {"sendmsg4", fd_of("sendmsg4"), BPF_CGROUP_UDP4_SENDMSG},
+         {"sendmsg6", fd_of("sendmsg6"), BPF_CGROUP_UDP6_SENDMSG},
+         {"recvmsg4", fd_of("recvmsg4"), BPF_CGROUP_UDP4_RECVMSG},
+         {"recvmsg6", fd_of("recvmsg6"), BPF_CGROUP_UDP6_RECVMSG},
+         {"getpeername4", fd_of("getpeername4"), BPF_CGROUP_INET4_GETPEERNAME},
+         {"getpeername6", fd_of("getpeername6"), BPF_CGROUP_INET6_GETPEERNAME}}};
     auto links = attach_to_cgroup(path, programs, pins_.empty() ? "" : pins_ + "/links");
     if (!links) return std::unexpected(links.error());
     cgroup_links_ = std::move(*links);
@@ -182,7 +183,7 @@ class LinuxPrograms : public Programs {
   }
 
   Result<std::vector<uint64_t>> counters() override {
-    return read_counters(bpf_map__fd(skeleton_->maps.drops), HOOK_COUNT * WIRE_DROP_SLOTS);
+    return read_counters(drops_.get(), HOOK_COUNT * WIRE_DROP_SLOTS);
   }
 
   int event_fd() override { return ring() ? ring_buffer__epoll_fd(ring_.get()) : -1; }
@@ -199,9 +200,9 @@ class LinuxPrograms : public Programs {
     return taken_;
   }
 
-  int fd_of(std::string_view name) {
-    bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, std::string(name).c_str());
-    return program ? bpf_program__fd(program) : -1;
+  int fd_of(std::string_view name) const {
+    const auto program = programs_.find(name);
+    return program == programs_.end() ? -1 : program->second.get();
   }
 
  private:
@@ -213,13 +214,20 @@ class LinuxPrograms : public Programs {
   static constexpr int kEnough = -ECANCELED;
 
   ring_buffer* ring() {
-    if (!ring_) ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.events), &on_event, this, nullptr));
+    if (!ring_) ring_.reset(ring_buffer__new(events_.get(), &on_event, this, nullptr));
     return ring_.get();
   }
 
-  std::unique_ptr<dataplane, SkeletonCloser> skeleton_;
+  static Result<Fd> copy_of(int fd) {
+    Fd copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!copy) return fail_errno(errno, "duplicate a descriptor of BPF");
+    return copy;
+  }
+
   std::string pins_;
   std::map<std::string, std::unique_ptr<Map>, std::less<>> maps_;
+  std::map<std::string, Fd, std::less<>> programs_;
+  Fd drops_, events_;
   std::unique_ptr<ring_buffer, RingCloser> ring_;
   const std::function<void(const drop_event&)>* sink_ = nullptr;
   size_t taken_ = 0, at_most_ = 0;
@@ -235,11 +243,11 @@ MapSizes MapSizes::lab() {
   sizes.cidrs = 4096;
   sizes.policy = 65536;
   sizes.frontends = 32768;
-  sizes.backends = sizes.members = 65536;
+  sizes.backends = sizes.members = 32768;
   sizes.sources = 4096;
   sizes.choices = 16384;
-  sizes.flows = 16384;
-  sizes.affinity = sizes.sockets = 4096;
+  sizes.flows = 8192;
+  sizes.affinity = sizes.sockets = 2048;
   sizes.fragments = 256;
   sizes.event_bytes = 64 * 1024;
   return sizes;
@@ -257,8 +265,8 @@ Result<std::unique_ptr<Programs>> load_programs(const ProgramOptions& options) {
     return fail(ErrorKind::kUnsupported, "this kernel does not take the data plane ({}): {}", std::strerror(-failed),
                 last_words());
   if (!options.pin_directory.empty()) TRY_VOID(pin_new(*skeleton, options.pin_directory));
-  auto programs = std::make_unique<LinuxPrograms>(std::move(skeleton), options.pin_directory);
-  TRY_VOID(programs->open_maps());
+  auto programs = std::make_unique<LinuxPrograms>(options.pin_directory);
+  TRY_VOID(programs->take_over(skeleton->obj));
   return programs;
 }
 

@@ -100,6 +100,7 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
       : io(context), credentials(std::move(given)), tls(asio::ssl::context::tls_client), free_slots(limit) {
     try {
       tls.set_verify_mode(asio::ssl::verify_peer);
+      SSL_CTX_set_mode(tls.native_handle(), SSL_MODE_RELEASE_BUFFERS);  // watches are idle most of the time
       if (!credentials.ca_pem.empty())
         tls.add_certificate_authority(asio::buffer(credentials.ca_pem));
       else
@@ -239,7 +240,7 @@ struct Client::Impl : std::enable_shared_from_this<Client::Impl> {
     if (no_head) co_return fail(ErrorKind::kTransient, "API server: {}", no_head.message());
     int status = static_cast<int>(parser.get().result_int());
     std::string pending;
-    std::vector<char> chunk(64 << 10);
+    std::vector<char> chunk(16 << 10);  // a TLS record
     while (!parser.is_done()) {
       parser.get().body().data = chunk.data();
       parser.get().body().size = chunk.size();
