@@ -133,9 +133,12 @@ class LinuxPrograms : public Programs {
     bpf_map* each;
     bpf_object__for_each_map(each, object) {
       const std::string name = bpf_map__name(each);
-      if (name == "drops") drops_ = TRY(copy_of(bpf_map__fd(each)));
-      if (name == "events") events_ = TRY(copy_of(bpf_map__fd(each)));
-      maps_[name] = TRY(open_map(TRY(copy_of(bpf_map__fd(each)))));
+      const int fd = bpf_map__fd(each);
+      if (name == "drops") drops_ = TRY(copy_of(fd));
+      if (name == "events") events_ = TRY(copy_of(fd));
+      auto map = open_map(TRY(copy_of(fd)));
+      if (!map) return std::unexpected(map.error());
+      maps_[name] = std::move(*map);
     }
     bpf_program* program;
     bpf_object__for_each_program(program, object) {
@@ -246,7 +249,7 @@ MapSizes MapSizes::lab() {
   sizes.backends = sizes.members = 32768;
   sizes.sources = 4096;
   sizes.choices = 16384;
-  sizes.flows = 8192;
+  sizes.flows = 16384;
   sizes.affinity = sizes.sockets = 2048;
   sizes.fragments = 256;
   sizes.event_bytes = 64 * 1024;

@@ -32,6 +32,19 @@ struct Round {
   std::span<ProbeOutcome> outcomes;
 };
 
+// By source, since a source's sockets are made in its namespace; every source begins with another destination, so that
+// not all of them knock at the same pod in the same moment.
+void spread(std::vector<uint32_t>& order, const Round& round) {
+  const auto source_of = [&](uint32_t index) { return round.tasks[index].source; };
+  std::ranges::stable_sort(order, {}, source_of);
+  for (auto first = order.begin(); first != order.end();) {
+    const auto last = std::find_if(first, order.end(), [&](uint32_t index) { return source_of(index) != source_of(*first); });
+    const auto turn = (last - first) * static_cast<ptrdiff_t>(source_of(*first)) / static_cast<ptrdiff_t>(round.sources.size());
+    std::rotate(first, first + turn, last);
+    first = last;
+  }
+}
+
 Result<void> run_round(const Round& round, const std::vector<uint32_t>& indexes, std::chrono::milliseconds timeout) {
   std::map<std::string, std::vector<uint32_t>> by_node;
   for (uint32_t index : indexes) by_node[round.sources[round.tasks[index].source].node].push_back(index);
@@ -39,7 +52,7 @@ Result<void> run_round(const Round& round, const std::vector<uint32_t>& indexes,
   std::vector<std::string> nodes;
   for (auto& [node, order] : by_node) {
     nodes.push_back(node);
-    std::ranges::sort(order, {}, [&](uint32_t index) { return std::pair(round.tasks[index].source, index); });
+    spread(order, round);
   }
   ProbeLimits limits{
       .timeout = timeout,
