@@ -51,18 +51,24 @@ std::string drops_line(const json::object& node) {
   return parts.empty() ? "-" : join(parts, ", ");
 }
 
+std::string flows_of(const json::object& node) {
+  const json::object& flows = node.at("flows").as_object();
+  return fmt::format("{} of {}", number(flows, "entries"), number(flows, "capacity"));
+}
+
 void print_text(const json::array& nodes) {
-  TextTable summary({"NODE", "READY", "PODS", "REVISION", "REALIZED", "LAST APPLY", "FAILING ROWS", "DROPPED PACKETS"});
+  TextTable summary(
+      {"NODE", "READY", "PODS", "REVISION", "REALIZED", "LAST APPLY", "FAILING ROWS", "FLOWS", "DROPPED PACKETS"});
   for (const auto& value : nodes) {
     const json::object& node = value.as_object();
     if (node.contains("error")) {
-      summary.add({text(node, "node"), "No", "-", "-", "-", "-", "-", "-"});
+      summary.add({text(node, "node"), "No", "-", "-", "-", "-", "-", "-", "-"});
       continue;
     }
     summary.add({text(node, "node"), node.at("ready").as_bool() ? "Yes" : "No", std::to_string(number(node, "pods")),
                  std::to_string(number(node, "revision")), std::to_string(number(node, "realized")),
                  fmt::format("{:.1f} ms", node.at("lastApplyMs").to_number<double>()),
-                 std::to_string(node.at("failures").as_array().size()), drops_line(node)});
+                 std::to_string(node.at("failures").as_array().size()), flows_of(node), drops_line(node)});
   }
   std::fputs(summary.str().c_str(), stdout);
   std::map<std::string, std::vector<std::string>> rows;  // table -> one cell a node

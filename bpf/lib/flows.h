@@ -11,7 +11,8 @@ static __always_inline __u32 flow_clock(void) { return bpf_jiffies64() >> flow_c
 
 static __always_inline __u32 flow_timeout(__u8 protocol, __u16 flags) {
   if (protocol == IPPROTO_TCP) {
-    if ((flags & (FLOW_FIN | FLOW_FIN_PEER)) == (FLOW_FIN | FLOW_FIN_PEER)) return FLOW_TIMEOUT_CLOSING;
+    if ((flags & (FLOW_FIN | FLOW_FIN_PEER)) == (FLOW_FIN | FLOW_FIN_PEER))
+      return flags & FLOW_RESET ? FLOW_TIMEOUT_RESET : FLOW_TIMEOUT_CLOSING;
     return flags & FLOW_SEEN_REPLY ? FLOW_TIMEOUT_TCP : FLOW_TIMEOUT_TCP_OPENING;
   }
   if (protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP)
@@ -46,27 +47,44 @@ static __always_inline void reverse_key_of(const struct flow_value *flow, __u8 p
   key->ifindex = flow->reverse_ifindex;
 }
 
+GLOBAL int flow_pair_expired(const struct flow_value *flow, __u8 protocol, __u32 now) {
+  if (!flow) return 1;
+  struct flow_key key;
+  reverse_key_of(flow, protocol, &key);
+  const struct flow_value *reverse = bpf_map_lookup_elem(&flows, &key);
+  return !reverse || flow_expired(reverse, protocol, now);
+}
+
+/* A stream that nobody answers lives by its one direction: the entry of the other, and the NAT port in it, stay. */
+static __always_inline int flow_over(const struct flow_value *flow, __u8 protocol, __u32 now) {
+  return flow_expired(flow, protocol, now) && flow_pair_expired(flow, protocol, now);
+}
+
 /* What happens once or twice in a connection's life: the first reply, FIN, RST. Tells the other entry. */
 GLOBAL int flow_turn(const struct packet *p, struct flow_value *flow) {
   if (!p || !flow) return 0;
   struct flow_key key;
   reverse_key_of(flow, p->key.protocol, &key);
-  __u16 mine = 0, other = 0;
+  __u16 mine = 0, other = 0, gone = 0;
   if (flow->flags & FLOW_REPLY) mine |= FLOW_SEEN_REPLY, other |= FLOW_SEEN_REPLY;
   if (p->key.protocol == IPPROTO_TCP) {
     if (p->tcp_flags & TCP_FIN) mine |= FLOW_FIN, other |= FLOW_FIN_PEER;
-    if (p->tcp_flags & TCP_RST) mine |= FLOW_FIN | FLOW_FIN_PEER, other |= FLOW_FIN | FLOW_FIN_PEER;
+    __u16 reset = FLOW_FIN | FLOW_FIN_PEER | FLOW_RESET;
+    if (p->tcp_flags & TCP_RST)
+      mine |= reset, other |= reset;
+    else if (flow->flags & FLOW_RESET) /* its receiver did not believe it (RFC 5961), or will say so again */
+      gone = reset;
   }
-  flow->flags |= mine;
+  flow->flags = (flow->flags & ~gone) | mine;
   struct flow_value *reverse = bpf_map_lookup_elem(&flows, &key);
-  if (reverse) reverse->flags |= other;
+  if (reverse) reverse->flags = (reverse->flags & ~gone) | other;
   return 0;
 }
 
 static __always_inline void flow_seen(const struct packet *p, struct flow_value *flow, __u32 now) {
   if (flow->last_seen != now) flow->last_seen = now;
   __u16 flags = flow->flags;
-  int turn = (flags & (FLOW_REPLY | FLOW_SEEN_REPLY)) == FLOW_REPLY;
+  int turn = (flags & (FLOW_REPLY | FLOW_SEEN_REPLY)) == FLOW_REPLY || flags & FLOW_RESET;
   if (p->key.protocol == IPPROTO_TCP && p->tcp_flags & (TCP_FIN | TCP_RST)) turn = 1;
   if (turn) flow_turn(p, flow);
 }

@@ -107,7 +107,7 @@ GLOBAL int related(struct __sk_buff *skb, struct packet *p, const struct node_co
   int failed = quoted_key(skb, p, &key, &inner_l4);
   if (failed) return drop(skb, p, 0, failed);
   const struct flow_value *flow = bpf_map_lookup_elem(&flows, &key);
-  if (!flow || flow_expired(flow, key.protocol, flow_clock())) return unrelated(skb, p);
+  if (!flow || flow_over(flow, key.protocol, flow_clock())) return unrelated(skb, p);
   /* A pod speaks for itself only; a router on the way speaks under its own address. */
   int by_end = equal(&p->key.tuple.src, &key.tuple.src);
   if (p->key.hook == HOOK_FROM_POD && !by_end) return drop(skb, p, flow, DROP_SPOOFED);

@@ -17,7 +17,7 @@ GLOBAL int try_nat_port(const struct packet *p, struct scratch *s, __u32 port_be
   s->reverse_key.tuple.dport_be = port_be;
   if (bpf_map_update_elem(&flows, &s->reverse_key, &s->reverse, BPF_NOEXIST)) {
     const struct flow_value *taken = bpf_map_lookup_elem(&flows, &s->reverse_key);
-    if (!taken || !flow_expired(taken, p->key.protocol, now)) return -1;
+    if (!taken || !flow_over(taken, p->key.protocol, now)) return -1;
     if (bpf_map_update_elem(&flows, &s->reverse_key, &s->reverse, BPF_ANY)) return -1;
   }
   s->flow.tuple.sport_be = port_be;

@@ -6,18 +6,32 @@
 #include "lib/judge.h"
 #include "lib/refuse.h"
 
+/* Need this packet not be judged? `flow` is of its own direction, and has not ended. */
+static __always_inline int is_judged(const struct flow_value *flow, const struct packet *p,
+                                     const struct node_config *c) {
+  return (flow->flags & FLOW_REPLY || flow->epoch == c->epoch) && !opens(p);
+}
+
 GLOBAL int slow_path(struct __sk_buff *skb, struct packet *p, struct flow_value *old) {
   if (!p) return TC_ACT_SHOT;
   const struct node_config *c = node();
-  if (!c) return TC_ACT_SHOT;
+  struct scratch *s = scratch();
+  if (!c || !s) return TC_ACT_SHOT;
   if (p->kind == PACKET_ICMP_ERROR) return related(skb, p, c);
-  if (old && flow_ended(old, p, flow_clock())) {
-    flow_remove(p, old);
-    old = 0;
+  __u32 now = flow_clock();
+  if (old && flow_ended(old, p, now)) {
+    if (opens(p) || flow_over(old, p->key.protocol, now)) {
+      flow_remove(p, old);
+      old = 0;
+    } else if (is_judged(old, p, c)) { /* silent for long, but the other direction was not */
+      flow_seen(p, old, now);
+      s->flow = *old;
+      s->flow.flags &= ~FLOW_NEXT_HOP;
+      p->tick = 1;
+      return deliver(skb, p, &s->flow, c);
+    }
   }
   int verdict = judge(skb, p, old, c);
-  struct scratch *s = scratch();
-  if (!s) return TC_ACT_SHOT;
   if (verdict == JUDGE_PASS) return TC_ACT_OK;
   if (verdict) {
     if (old) {
@@ -43,7 +57,7 @@ static __always_inline int path(struct __sk_buff *skb, int hook, __u32 ifindex) 
   if (p.kind != PACKET_ICMP_ERROR) {
     __u32 now = flow_clock();
     flow = bpf_map_lookup_elem(&flows, &p.key);
-    if (flow && !flow_ended(flow, &p, now) && (flow->flags & FLOW_REPLY || flow->epoch == c->epoch) && !opens(&p)) {
+    if (flow && !flow_ended(flow, &p, now) && is_judged(flow, &p, c)) {
       p.tick = flow->last_seen != now;
       flow_seen(&p, flow, now);
       if (flow->delivery == DELIVER_NETWORK && (p.tick || !(flow->flags & FLOW_NEXT_HOP)))

@@ -3,6 +3,7 @@
  * cgroup. */
 #include "lib/path.h"
 #include "lib/sockets.h"
+#include "lib/sweep.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -46,7 +47,7 @@ static __always_inline int from_stack(struct __sk_buff *skb) {
   if (parse(skb, &p, HOOK_TO_NET, 0) || p.kind == PACKET_ICMP_ERROR) return TC_ACT_OK;
   __u32 now = flow_clock();
   struct flow_value *flow = bpf_map_lookup_elem(&flows, &p.key);
-  if (flow && !flow_expired(flow, p.key.protocol, now)) {
+  if (flow && !flow_over(flow, p.key.protocol, now)) {
     flow_seen(&p, flow, now);
     if (flow->flags & FLOW_REWRITE && rewrite(skb, &p, &flow->tuple)) return drop(skb, &p, flow, DROP_REWRITE);
     return TC_ACT_OK;
@@ -104,3 +105,6 @@ int getpeername4(struct bpf_sock_addr *ctx) { return to_frontend(ctx, 4); }
 
 SEC("cgroup/getpeername6")
 int getpeername6(struct bpf_sock_addr *ctx) { return to_frontend(ctx, 6); }
+
+SEC("syscall")
+int sweep(struct flow_sweep *done) { return sweep_flows(done); }

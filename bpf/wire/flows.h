@@ -39,6 +39,7 @@ enum flow_flags {
   FLOW_SERVICE = 32,   /* destination was translated by service_id */
   FLOW_SNAT = 64,      /* source was translated */
   FLOW_NEXT_HOP = 128, /* DELIVER_NETWORK: ifindex and MACs are those of the next hop, as of last_seen */
+  FLOW_RESET = 256,    /* closed in both directions by RST, and nothing has come since */
 };
 
 struct flow_value {
@@ -78,6 +79,12 @@ struct fragment_value {
 #define FLOW_TIMEOUT_TCP 8000
 #define FLOW_TIMEOUT_TCP_OPENING 120
 #define FLOW_TIMEOUT_CLOSING 10
+#define FLOW_TIMEOUT_RESET 2
 #define FLOW_TIMEOUT_UDP 60
 #define FLOW_TIMEOUT_UDP_STREAM 180
 #define FLOW_TIMEOUT_OTHER 30
+
+/* Context of the program `sweep`: takes out connections whose time is over in both directions. */
+struct flow_sweep {
+  __u32 living, removed; /* entries */
+};

@@ -45,6 +45,11 @@ void add_packets(MetricsPage& page, const StatusInputs& in) {
   for (size_t reason = 1; reason < by_reason.size(); ++reason)
     page.sample("carrick_drops_total", fmt::format(R"(reason="{}")", kernel::drop_word(static_cast<uint8_t>(reason))),
                 by_reason[reason]);
+  page.gauge("carrick_flow_entries", "Entries of the flow table, two a connection, as of the last sweep.",
+             in.flows.entries);
+  page.gauge("carrick_flow_capacity", "Entries that the flow table can hold.", in.flows.capacity);
+  page.counter("carrick_flow_sweeps_total", "Times that ended connections were taken out of the table.",
+               in.flows.sweeps);
   page.counter("carrick_drop_events_total", "Of those, packets of which the agent has read the event.", in.drop_events);
 }
 

@@ -76,6 +76,11 @@ json::object status_document(const StatusInputs& in) {
             {"names", in.dns.table_names},
             {"requests", in.dns.request_count()}}},
           {"privileges", std::move(privileges)},
+          {"flows",
+           {{"entries", in.flows.entries},
+            {"capacity", in.flows.capacity},
+            {"sweeps", in.flows.sweeps},
+            {"removed", in.flows.removed}}},
           {"drops", drops_of(in.counters)}};
 }
 

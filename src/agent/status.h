@@ -3,6 +3,7 @@
 #include <boost/json/object.hpp>
 #include <map>
 
+#include "agent/flow_sweeper.h"
 #include "agent/node_links.h"
 #include "cni/stats.h"
 #include "dns/stats.h"
@@ -32,6 +33,7 @@ struct StatusInputs {
   const cni::Stats& cni;
   std::vector<uint64_t> counters;  // kernel::Programs::counters()
   uint64_t drop_events = 0;        // read from the ring
+  FlowStats flows;
   kernel::Privileges privileges;
 };
 

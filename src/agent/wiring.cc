@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "agent/drop_log.h"
 #include "agent/drop_reader.h"
+#include "agent/flow_sweeper.h"
 #include "agent/health.h"
 #include "agent/metrics.h"
 #include "agent/node_links.h"
@@ -139,6 +140,7 @@ class Node {
         return HttpAnswer{200, metrics_page(status_inputs()), MetricsPage::kContentType, {}};
       });
     serve_health({});
+    flow_sweeper_ = std::make_unique<FlowSweeper>(io_, *programs_, programs_->map("flows")->shape().max_entries);
     drop_reader_ = std::make_unique<DropReader>(io_, *programs_, [this](const drop_event& event) {
       drop_log_.add(event, [this](const auto& at, auto protocol) { return name_for_drop(at, protocol); });
     });
@@ -365,6 +367,7 @@ class Node {
             .cni = cni_->stats(),
             .counters = counters ? std::move(*counters) : std::vector<uint64_t>{},
             .drop_events = drop_log_.events(),
+            .flows = flow_sweeper_->stats(),
             .privileges = kernel::own_privileges()};
   }
 
@@ -404,6 +407,7 @@ class Node {
   watch::Client client_;
   watch::SnapshotWatcher watcher_;
   std::unique_ptr<DropReader> drop_reader_;
+  std::unique_ptr<FlowSweeper> flow_sweeper_;
 
   desired::NodeView view_;
   desired::Compiler compiler_;

@@ -68,6 +68,15 @@ Result<size_t> FakePrograms::read_events(const std::function<void(const drop_eve
   return count;
 }
 
-Result<std::vector<uint64_t>> FakePrograms::counters() { return std::vector<uint64_t>(HOOK_COUNT * WIRE_DROP_SLOTS); }
+Result<std::vector<uint64_t>> FakePrograms::counters() {
+  std::vector<uint64_t> out(HOOK_COUNT * WIRE_DROP_SLOTS);
+  out[HOOK_FROM_POD * WIRE_DROP_SLOTS + DROP_NONE] = accepted;
+  return out;
+}
+
+Result<flow_sweep> FakePrograms::sweep_flows() {
+  ++sweeps;
+  return swept;
+}
 
 }  // namespace carrick::kernel

@@ -140,11 +140,14 @@ Result<std::unique_ptr<Map>> open_map(Fd fd) {
 Result<std::vector<uint64_t>> read_counters(int map_fd, uint32_t slots) {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus <= 0) return fail(ErrorKind::kInternal, "number of CPUs is not known");
-  std::vector<uint64_t> sums(slots), values(static_cast<size_t>(cpus));
-  for (uint32_t slot = 0; slot < slots; ++slot) {
-    if (bpf_map_lookup_elem(map_fd, &slot, values.data())) return fail_errno(errno, "read counters");
-    for (const uint64_t value : values) sums[slot] += value;
-  }
+  const auto per_slot = static_cast<size_t>(cpus);
+  std::vector<uint64_t> sums(slots), values(slots * per_slot);
+  std::vector<uint32_t> keys(slots);
+  uint32_t position = 0, count = slots;
+  if (bpf_map_lookup_batch(map_fd, nullptr, &position, keys.data(), values.data(), &count, nullptr) && errno != ENOENT)
+    return fail_errno(errno, "read counters");
+  for (uint32_t i = 0; i < count; ++i)
+    for (size_t cpu = 0; cpu < per_slot; ++cpu) sums.at(keys[i]) += values[i * per_slot + cpu];
   return sums;
 }
 

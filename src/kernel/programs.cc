@@ -189,6 +189,15 @@ class LinuxPrograms : public Programs {
     return read_counters(drops_.get(), HOOK_COUNT * WIRE_DROP_SLOTS);
   }
 
+  Result<flow_sweep> sweep_flows() override {
+    flow_sweep done{};
+    // The kernel writes a syscall program's context back to where it came from.
+    LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &done, .ctx_size_in = sizeof(done));
+    if (const int failed = bpf_prog_test_run_opts(fd_of("sweep"), &options))
+      return fail_errno(-failed, "sweep the flow table");
+    return done;
+  }
+
   int event_fd() override { return ring() ? ring_buffer__epoll_fd(ring_.get()) : -1; }
 
   Result<size_t> read_events(const std::function<void(const drop_event&)>& sink, size_t at_most) override {

@@ -71,13 +71,7 @@ TEST_F(PacketTest, TwoPodsNeverShareATuple) {
   EXPECT_EQ(send("from_pod", from(kPodC).ip("10.1.1.12", "203.0.113.10").udp(4000, 53), kPodC).verdict,
             Verdict::kRedirect);
   // And the port of a connection that is long silent is free again.
-  auto* flows = programs().map("flows");
-  for (const auto& entry : flows->read_all().value()) {
-    flow_value value;
-    std::memcpy(&value, entry.value.data(), sizeof value);
-    value.last_seen -= 10000;
-    ASSERT_TRUE(flows->put(entry.key, {reinterpret_cast<const char*>(&value), sizeof value}));
-  }
+  age_flows(10000);
   EXPECT_EQ(send("from_pod", from(kPodC).ip("10.1.1.12", "203.0.113.9").udp(4000, 53), kPodC).verdict,
             Verdict::kRedirect);
 }

@@ -80,6 +80,27 @@ void PacketTest::age_affinity(uint32_t seconds) {
   }
 }
 
+void PacketTest::change_flows(const std::function<bool(const flow_key&, flow_value&)>& change) {
+  auto* map = programs().map("flows");
+  for (const auto& entry : map->read_all().value()) {
+    flow_key key;
+    flow_value value;
+    std::memcpy(&key, entry.key.data(), sizeof key);
+    std::memcpy(&value, entry.value.data(), sizeof value);
+    if (change(key, value))
+      ASSERT_TRUE(map->put(entry.key, std::string(reinterpret_cast<const char*>(&value), sizeof value)));
+    else
+      map->remove(std::span(&entry.key, 1));
+  }
+}
+
+void PacketTest::age_flows(uint32_t units) {
+  change_flows([&](const flow_key&, flow_value& value) {
+    value.last_seen -= units;
+    return true;
+  });
+}
+
 size_t PacketTest::rows(std::string_view map) { return programs().map(map)->read_all().value().size(); }
 
 void PacketTest::SetUp() {

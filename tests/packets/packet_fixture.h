@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "kernel/programs.h"
 #include "net/packet.h"
 #include "realize/realize.h"
+#include "wire/flows.h"
 
 // Packet tests: tables are realized in real maps, a frame goes through a real program by BPF_PROG_TEST_RUN, and the
 // whole frame that comes out is compared. No link carries traffic: links exist only because the kernel wants their
@@ -63,6 +65,9 @@ class PacketTest : public testing::Test {
   static void clear(std::string_view map);
   // As if every choice that affinity remembers had been made so long ago.
   static void age_affinity(uint32_t seconds);
+  // Every entry of the flow table as `change` leaves it; where it says false, the entry goes.
+  static void change_flows(const std::function<bool(const flow_key&, flow_value&)>& change);
+  static void age_flows(uint32_t units);  // of the flow clock
   static size_t rows(std::string_view map);
 
   uint64_t revision_ = 0;

@@ -26,12 +26,7 @@ TEST_F(PacketTest, ARepeatedSynBringsBackTheEntryOfItsAnswer) {
   };
   ASSERT_EQ(send("from_netdev", syn, kUplink, kUplink).verdict, Verdict::kRedirect);
   // As LRU does under pressure: the entry of the answers goes, the other stays.
-  auto* flows = programs().map("flows");
-  for (const auto& entry : flows->read_all().value()) {
-    flow_value value;
-    std::memcpy(&value, entry.value.data(), sizeof value);
-    if (value.flags & FLOW_REPLY) flows->remove(std::span(&entry.key, 1));
-  }
+  change_flows([](const flow_key&, const flow_value& value) { return !(value.flags & FLOW_REPLY); });
   EXPECT_DROP(answer(), "not_opened");
   ASSERT_EQ(send("from_netdev", syn, kUplink, kUplink).verdict, Verdict::kRedirect);
   EXPECT_EQ(answer().verdict, Verdict::kRedirect);
