@@ -90,7 +90,7 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct packet *p
   }
   __u32 ifindex = flow->ifindex;
   int neighbour_known = by_next_hop(p, flow);
-  if (flow->flags & FLOW_REWRITE && rewrite(skb, p, &flow->tuple)) return drop(skb, p, flow, DROP_REWRITE);
+  if (flow->flags & FLOW_REWRITE && rewrite_flow(skb, p, &flow->tuple)) return drop(skb, p, flow, DROP_REWRITE);
   switch (delivery) {
     case DELIVER_POD:
       return bpf_redirect_peer(ifindex, 0);

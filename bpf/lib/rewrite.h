@@ -91,3 +91,45 @@ GLOBAL int rewrite(struct __sk_buff *skb, const struct packet *p, const struct w
   if (from->dport_be != to->dport_be && rewrite_port(skb, p, from->dport_be, to->dport_be, 0)) return -1;
   return 0;
 }
+
+/* One's complement arithmetic, RFC 1624. */
+static __always_inline __u32 difference_of(__u32 old, __u32 new, __u32 so_far) {
+  __u64 sum = (__u64)(__u32)~old + new + so_far;
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  return (sum & 0xffffffff) + (sum >> 32);
+}
+
+static __always_inline __sum16 checksum_after(__sum16 check, __u32 difference) {
+  __u64 sum = (__u64)(__u16)~check + difference;
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return ~(__u16)((sum & 0xffff) + (sum >> 16));
+}
+
+/* The same as rewrite() for what nearly every packet is, TCP or UDP behind an IPv4 header without options, at a third
+ * of its cost: the kernel is asked only about the checksum whose state we cannot see. */
+static __always_inline int rewrite_plain(struct __sk_buff *skb, const struct packet *p, const struct wire_tuple *to) {
+  void *data = packet_data(skb), *data_end = packet_end(skb);
+  struct iphdr *ip = data + ETH_HLEN;
+  __be16 *ports = data + ETH_HLEN + sizeof(struct iphdr);
+  if ((void *)(ports + 2) > data_end) return -1;
+  __be32 src = v4_of(&to->src), dst = v4_of(&to->dst);
+  __u32 addresses = difference_of(ip->daddr, dst, difference_of(ip->saddr, src, 0));
+  __u32 both_ports = difference_of(ports[1], to->dport_be, difference_of(ports[0], to->sport_be, 0));
+  ip->check = checksum_after(ip->check, addresses);
+  ip->saddr = src;
+  ip->daddr = dst;
+  ports[0] = to->sport_be;
+  ports[1] = to->dport_be;
+  int udp = p->key.protocol == IPPROTO_UDP;
+  __u32 check = ETH_HLEN + sizeof(struct iphdr) + (udp ? 6 : 16);
+  __u64 flags = udp ? BPF_F_MARK_MANGLED_0 : 0;
+  if (bpf_l4_csum_replace(skb, check, 0, addresses, BPF_F_PSEUDO_HDR | flags)) return -1;
+  return both_ports != 0xffffffff && bpf_l4_csum_replace(skb, check, 0, both_ports, flags) ? -1 : 0;
+}
+
+static __always_inline int rewrite_flow(struct __sk_buff *skb, const struct packet *p, const struct wire_tuple *to) {
+  int plain = p->family == 4 && p->kind == PACKET_FLOW && p->l4 == ETH_HLEN + sizeof(struct iphdr) &&
+              (p->key.protocol == IPPROTO_TCP || p->key.protocol == IPPROTO_UDP);
+  return plain ? rewrite_plain(skb, p, to) : rewrite(skb, p, to);
+}

@@ -49,7 +49,7 @@ static __always_inline int from_stack(struct __sk_buff *skb) {
   struct flow_value *flow = bpf_map_lookup_elem(&flows, &p.key);
   if (flow && !flow_over(flow, p.key.protocol, now)) {
     flow_seen(&p, flow, now);
-    if (flow->flags & FLOW_REWRITE && rewrite(skb, &p, &flow->tuple)) return drop(skb, &p, flow, DROP_REWRITE);
+    if (flow->flags & FLOW_REWRITE && rewrite_flow(skb, &p, &flow->tuple)) return drop(skb, &p, flow, DROP_REWRITE);
     return TC_ACT_OK;
   }
   return stack_to_service(skb, &p);
