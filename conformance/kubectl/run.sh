@@ -75,6 +75,7 @@ for version in $versions; do
   [ -s "$KUBECONFIG" ] || { cat "$work/server.log"; failed=$((failed + 1)); stop_server; continue; }
   . ./everyday.sh
   . ./typed.sh
+  . ./apply.sh
   stop_server
   [ -z "$lab_config" ] && continue
   export KUBECONFIG=$lab_config

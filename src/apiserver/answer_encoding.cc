@@ -88,7 +88,8 @@ Encoding encoding_for(std::string_view accept) {
 }
 
 Response encoded(Response response, Encoding encoding) {
-  if (encoding == Encoding::kJson || response.watch || response.stream || response.content_type != "application/json") return response;
+  if (encoding == Encoding::kJson || response.watch || response.stream || response.content_type != "application/json")
+    return response;
   boost::system::error_code error;
   json::parse_options options;
   options.max_depth = 256;

@@ -55,6 +55,7 @@ class Api {
   StatusOr<Response> create(const Request& request, const Route& route);
   StatusOr<Response> replace(const Request& request, const Route& route);
   StatusOr<Response> patch(const Request& request, const Route& route);
+  StatusOr<Response> apply(const Request& request, const Route& route);  // api_apply.cc
   StatusOr<Response> remove(const Request& request, const Route& route);
   StatusOr<Response> remove_collection(const Request& request, const Route& route);
   StatusOr<Response> create_subresource(const Request& request, const Route& route);

@@ -175,7 +175,7 @@ TEST_F(ApiTest, Patches) {
                                   409);
   EXPECT_EQ(text_at(stale, "reason"), "Conflict");
   must(call("PATCH", kPath, R"({"metadata":{"name":"other"}})", "application/merge-patch+json"), 400);
-  must(call("PATCH", kPath, "{}", "application/apply-patch+yaml"), 415);
+  must(call("PATCH", kPath, "{}", "application/apply-patch+cbor"), 415);
   must(call("PATCH", kPath, "{}", "application/json"), 415);
   must(call("PATCH", kPath, "[]", "application/merge-patch+json"), 400);
   must(call("PATCH", std::string(kPath) + "x", "{}", "application/merge-patch+json"), 404);

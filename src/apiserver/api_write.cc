@@ -1,44 +1,15 @@
 #include <algorithm>
 
 #include "apiserver/api.h"
+#include "apiserver/apply/managers.h"
 #include "apiserver/patching.h"
+#include "apiserver/validate_fields.h"
 
 namespace carrick::apiserver {
 namespace {
 
 // Subresources of pods that are streams, not objects.
 constexpr std::string_view kStreams[] = {"log", "exec", "attach", "portforward"};
-
-// What to do about fields that are given twice or that the kind does not have (fieldValidation=Strict|Warn|Ignore).
-// `stored`: what was accepted before is not at fault now.
-StatusOr<> validate_fields(const Query& query, const k8s::ResourceType& type, const Body& body, Response& response,
-                           const json::object* stored = nullptr) {
-  const std::string_view mode = query.get("fieldValidation");
-  if (mode == "Ignore") return {};
-  if (!mode.empty() && mode != "Strict" && mode != "Warn")
-    return std::unexpected(bad_request(fmt::format(
-        "fieldValidation: Unsupported value: \"{}\": supported values: \"Ignore\", \"Strict\", \"Warn\"", mode)));
-  std::vector<std::string> findings;
-  findings.reserve(body.duplicates.size());
-  for (const std::string& path : body.duplicates) findings.push_back(fmt::format("duplicate field \"{}\"", path));
-  const std::vector<std::string> before = stored ? k8s::unknown_fields(type, *stored) : std::vector<std::string>{};
-  for (std::string& sentence : k8s::unknown_fields(type, body.document))
-    if (std::ranges::find(before, sentence) == before.end()) findings.push_back(std::move(sentence));
-  if (mode != "Strict") {
-    for (const std::string& finding : findings) {
-      std::string escaped;
-      for (const char c : finding) escaped += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
-      response.headers.emplace_back("Warning", fmt::format("299 - \"{}\"", escaped));
-    }
-    return {};
-  }
-  if (findings.empty()) return {};
-  std::string text;
-  for (const std::string& finding : findings) text += (text.empty() ? "" : ", ") + finding;
-  return std::unexpected(
-      bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}", type.kind,
-                              type.version, type.kind, text)));
-}
 
 StatusOr<> check_kind(const k8s::ResourceType& type, const json::object& document) {
   const std::string_view api = text_at(document, "apiVersion"), kind = text_at(document, "kind");
@@ -109,12 +80,6 @@ Response success(const k8s::ResourceType& type, const json::object& document) {
                                          {"details", std::move(details)}});
 }
 
-Part part_of(const Route& route) {
-  return route.subresource == "status"     ? Part::kStatus
-         : route.subresource == "finalize" ? Part::kFinalize
-                                           : Part::kMain;
-}
-
 // What POST and PUT have in common before they differ.
 struct Write {
   bool dry_run = false;
@@ -143,7 +108,8 @@ StatusOr<Response> Api::create(const Request& request, const Route& route) {
   auto write = read_write(request, route);
   if (!write) return std::unexpected(write.error());
   if (route.type->namespaced && route.namespace_.empty()) return std::unexpected(method_not_allowed());
-  auto record = registry_.create(*route.type, route.namespace_, std::move(write->document), write->dry_run);
+  auto record = registry_.create(*route.type, route.namespace_, std::move(write->document), write->dry_run,
+                                 {manager_of(request)});
   if (!record) return std::unexpected(record.error());
   Response response = object_response(201, write->form, *route.type, *record);
   response.headers = std::move(write->noted.headers);
@@ -154,7 +120,7 @@ StatusOr<Response> Api::replace(const Request& request, const Route& route) {
   auto write = read_write(request, route);
   if (!write) return std::unexpected(write.error());
   auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(write->document),
-                                 part_of(route), write->dry_run);
+                                 part_of(route), write->dry_run, {manager_of(request)});
   if (!record) return std::unexpected(record.error());
   Response response = object_response(200, write->form, *route.type, *record);
   response.headers = std::move(write->noted.headers);
@@ -162,6 +128,7 @@ StatusOr<Response> Api::replace(const Request& request, const Route& route) {
 }
 
 StatusOr<Response> Api::patch(const Request& request, const Route& route) {
+  if (media_type_of(request.content_type) == "application/apply-patch+yaml") return apply(request, route);
   const auto dry_run = wants_dry_run(request.target.query);
   if (!dry_run) return std::unexpected(dry_run.error());
   const auto form = negotiate(request, false);
@@ -175,8 +142,8 @@ StatusOr<Response> Api::patch(const Request& request, const Route& route) {
   if (auto checked = validate_fields(request.target.query, *route.type, {*patched, {}}, noted, &old->document);
       !checked)
     return std::unexpected(checked.error());
-  auto record =
-      registry_.update(*route.type, {route.namespace_, route.name}, std::move(*patched), part_of(route), *dry_run);
+  auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(*patched), part_of(route),
+                                 *dry_run, {manager_of(request)});
   if (!record) return std::unexpected(record.error());
   Response response = object_response(200, *form, *route.type, *record);
   response.headers = std::move(noted.headers);

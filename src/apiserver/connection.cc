@@ -109,7 +109,8 @@ asio::awaitable<void> Connection::run(std::function<Api*()> api) {
                       .content_type = std::string((*message)[http::field::content_type]),
                       .body = std::move(message->body()),
                       .user = user_of(*message),
-                      .upgrade = offer_of(*message)};
+                      .upgrade = offer_of(*message),
+                      .user_agent = std::string((*message)[http::field::user_agent])};
       auto target = parse_target(message->target());
       if (!target) {
         response = status_response(bad_request(target.error().message));

@@ -7,7 +7,8 @@ namespace json = k8s::json;
 namespace {
 
 constexpr std::string_view kOffered =
-    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+    "application/apply-patch+yaml";
 
 // A JSON patch that does not fit the document is a state of the document (422); everything else is the client's text
 // (400).
@@ -27,10 +28,6 @@ StatusOr<json::object> patched(Result<json::object> result, const k8s::ResourceT
 StatusOr<json::object> apply_patch(std::string_view content_type, const k8s::ResourceType& type,
                                    const json::object& document, std::string_view body) {
   const std::string media = media_type_of(content_type);
-  if (media == "application/apply-patch+yaml" || media == "application/apply-patch+cbor")
-    return std::unexpected(unsupported_media(
-        media, std::string(kOffered) +
-                   " (this server does not do server-side apply yet: use `kubectl apply` without --server-side)"));
   if (media != "application/json-patch+json" && media != "application/merge-patch+json" &&
       media != "application/strategic-merge-patch+json")
     return std::unexpected(unsupported_media(media, kOffered));

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <random>
 
+#include "apiserver/apply/managers.h"
 #include "apiserver/document.h"
 #include "apiserver/strategy.h"
 
@@ -24,7 +25,7 @@ bool is_kind(const k8s::ResourceType& type, std::string_view group, std::string_
   return type.group == group && type.plural == plural;
 }
 
-StatusOr<> check_field_types(const k8s::ResourceType& type, const json::object& document) {
+StatusOr<> require_field_types(const k8s::ResourceType& type, const json::object& document) {
   const auto wrong = k8s::check_types(&type, document);
   if (!wrong) return {};
   return std::unexpected(bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", type.kind,
@@ -114,7 +115,7 @@ StatusOr<> Registry::name_new_object(const k8s::ResourceType& type, json::object
 }
 
 StatusOr<Record> Registry::create(const k8s::ResourceType& type, std::string_view namespace_, json::object document,
-                                  bool dry_run) {
+                                  bool dry_run, const WrittenBy& by) {
   document["apiVersion"] = type.apiVersion();
   document["kind"] = type.kind;
   json::object& metadata = metadata_of(document);
@@ -136,6 +137,7 @@ StatusOr<Record> Registry::create(const k8s::ResourceType& type, std::string_vie
   for (std::string_view name :
        {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "resourceVersion"})
     metadata.erase(name);
+  if (by.managed && !by.managed->empty()) metadata["managedFields"] = *by.managed;
   metadata["uid"] = uuid();
   metadata["creationTimestamp"] = timestamp();
   if (counts_generations(type))
@@ -147,7 +149,7 @@ StatusOr<Record> Registry::create(const k8s::ResourceType& type, std::string_vie
 }
 
 StatusOr<> Registry::prepare_create(const k8s::ResourceType& type, json::object& document) {
-  if (auto typed = check_field_types(type, document); !typed) return typed;
+  if (auto typed = require_field_types(type, document); !typed) return typed;
   if (drops_status_on_create(type)) document.erase("status");
   std::vector<k8s::FieldError> errors;
   if (is_kind(type, "", "pods")) prepare_new_pod(document);
@@ -198,10 +200,10 @@ void Registry::keep_server_fields(const k8s::ResourceType& type, json::object& d
     return;
   }
   json::object& metadata = metadata_of(document);
-  metadata.erase("managedFields");
   metadata.erase("selfLink");
-  for (std::string_view name : {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp",
-                                "deletionGracePeriodSeconds", "generation", "resourceVersion", "generateName"}) {
+  for (std::string_view name :
+       {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+        "generation", "resourceVersion", "generateName", "managedFields"}) {
     if (const json::value* value = before.if_contains(name))
       metadata[name] = *value;
     else
@@ -225,7 +227,7 @@ void Registry::keep_server_fields(const k8s::ResourceType& type, json::object& d
 
 StatusOr<> Registry::prepare_update(const k8s::ResourceType& type, json::object& document, const json::object& old,
                                     Part part) {
-  if (auto typed = check_field_types(type, document); !typed) return typed;
+  if (auto typed = require_field_types(type, document); !typed) return typed;
   keep_server_fields(type, document, old, part);
   std::vector<k8s::FieldError> errors;
   if (part != Part::kStatus) {
@@ -237,13 +239,39 @@ StatusOr<> Registry::prepare_update(const k8s::ResourceType& type, json::object&
   return {};
 }
 
+MergeType merge_type_of(const k8s::ResourceType& type) { return MergeType::of(type); }
+
+// Ownership is followed from the first apply on (apply/managers.h); a client may also hand in what it has made of it.
+void Registry::own_fields(const k8s::ResourceType& type, json::object& document, const json::object& old, Part part,
+                          const WrittenBy& by, const std::optional<json::array>& given) const {
+  json::object& metadata = metadata_of(document);
+  std::optional<json::array> managed = by.managed;
+  if (!managed && given) managed = given;
+  if (!managed) {
+    if (!has_entries(old, "metadata.managedFields") || document == old) return;
+    managed = to_json(managers_after_update(merge_type_of(type), old, document,
+                                            {by.manager, type.apiVersion(), part == Part::kStatus ? "status" : ""},
+                                            timestamp()));
+  }
+  if (managed->empty())
+    metadata.erase("managedFields");
+  else
+    metadata["managedFields"] = std::move(*managed);
+}
+
 StatusOr<Record> Registry::update(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document,
-                                  Part part, bool dry_run) {
+                                  Part part, bool dry_run, const WrittenBy& by) {
   const Record old = store_.get(type, key);
   if (!old) return std::unexpected(not_found(type, key.name));
   if (auto checked = check_update(type, key, document, *old); !checked) return std::unexpected(checked.error());
+  std::optional<json::array> given;
+  if (const json::array* handed = array_at(document, "metadata.managedFields")) {
+    const json::array* before = array_at(old->document, "metadata.managedFields");
+    if (!before || *handed != *before) given = *handed;
+  }
   if (auto prepared = prepare_update(type, document, old->document, part); !prepared)
     return std::unexpected(prepared.error());
+  own_fields(type, document, old->document, part, by, given);
   return finish_update(type, key, std::move(document), old, dry_run);
 }
 

@@ -3,6 +3,7 @@
 #include <functional>
 #include <optional>
 
+#include "apiserver/apply/merge_type.h"
 #include "apiserver/service_allocation.h"
 #include "apiserver/status.h"
 #include "apiserver/store.h"
@@ -14,6 +15,12 @@ enum class Part {
   kMain,      // everything but status
   kStatus,    // status, labels and annotations
   kFinalize,  // as kMain, and a Namespace's spec.finalizers
+};
+
+// Who writes, for metadata.managedFields.
+struct WrittenBy {
+  std::string manager = "carrick";
+  std::optional<k8s::json::array> managed = {};  // decided already, by an apply
 };
 
 struct Deletion {
@@ -33,10 +40,10 @@ class Registry {
   Registry(Store& store, Options options);
 
   StatusOr<Record> create(const k8s::ResourceType& type, std::string_view namespace_, k8s::json::object document,
-                          bool dry_run = false);
+                          bool dry_run = false, const WrittenBy& by = {});
   // `key` is what the URL says. An update that changes nothing writes nothing.
   StatusOr<Record> update(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object document,
-                          Part part, bool dry_run = false);
+                          Part part, bool dry_run = false, const WrittenBy& by = {});
   StatusOr<Deletion> remove(const k8s::ResourceType& type, const k8s::NamespacedName& key,
                             const controllers::DeleteOptions& options, bool dry_run = false);
 
@@ -60,6 +67,8 @@ class Registry {
                           Part part) const;
   StatusOr<> prepare_update(const k8s::ResourceType& type, k8s::json::object& document, const k8s::json::object& old,
                             Part part);
+  void own_fields(const k8s::ResourceType& type, k8s::json::object& document, const k8s::json::object& old, Part part,
+                  const WrittenBy& by, const std::optional<k8s::json::array>& given) const;
   StatusOr<Record> finish_update(const k8s::ResourceType& type, const k8s::NamespacedName& key,
                                  k8s::json::object document, const Record& old, bool dry_run);
   StatusOr<Deletion> remove_namespace(const Record& old, bool dry_run);
@@ -75,6 +84,9 @@ class Registry {
   Options options_;
   ServiceAllocator allocator_;
 };
+
+// How server-side apply sees the kind.
+MergeType merge_type_of(const k8s::ResourceType& type);
 
 bool counts_generations(const k8s::ResourceType& type);
 

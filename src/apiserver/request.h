@@ -43,6 +43,7 @@ struct Request {
   std::string accept, content_type, body;
   std::optional<User> user = {};  // absent: nobody proved who they are
   UpgradeOffer upgrade = {};
+  std::string user_agent = {};
 };
 
 // Where a path of the resource API leads.

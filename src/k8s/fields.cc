@@ -30,7 +30,9 @@ class Catalogue {
         if (const ResourceType* type = find_by_kind(api, kind)) roots_.emplace(type, object);
         continue;
       }
-      ObjectFields& object = objects_[words[0]];
+      const bool atomic = words[0].ends_with('%');
+      ObjectFields& object = objects_[words[0].substr(0, words[0].size() - atomic)];
+      object.atomic = atomic;
       for (size_t i = 1; i < words.size(); ++i) add(object, words[i]);
     }
   }
@@ -46,10 +48,14 @@ class Catalogue {
 
  private:
   void add(ObjectFields& object, std::string_view word) {
+    const size_t percent = std::min(word.find('%'), word.size());
+    const std::string_view ownership = word.substr(std::min(percent + 1, word.size()));
+    word = word.substr(0, percent);
     const size_t colon = word.find(':'), sharp = word.find('#');
     const std::string_view name = word.substr(0, colon);
     std::string_view numbers = sharp == word.npos ? std::string_view{} : word.substr(sharp + 1);
     Field field = parse(word.substr(colon + 1, sharp == word.npos ? word.npos : sharp - colon - 1));
+    field.ownership = ownership;
     field.keeps_empty = numbers.ends_with('?');
     if (field.keeps_empty) numbers.remove_suffix(1);
     const Field& kept = object.fields.emplace(name, field).first->second;

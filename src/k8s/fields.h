@@ -27,6 +27,10 @@ struct Field {
   bool merges_values = false;  // ... this list of values as a set
   bool retains_keys = false;   // ... keeps only the members that the patch names in $retainKeys
   bool keeps_empty = false;    // an empty value in protobuf is a value, not absence
+  // Server-side apply. A list: "set", or the keys by which its elements are known ("port,protocol"), or empty: it has
+  // one owner. A map or an object: "atomic" when it has one owner, "granular" when each field has one although the
+  // object's type says otherwise.
+  std::string_view ownership;
 };
 
 // One field of a protobuf message: of the object itself, or a message that JSON shows without a level of its own.
@@ -41,6 +45,7 @@ const Member* find_member(const std::vector<Member>& members, uint32_t number);
 struct ObjectFields {
   std::map<std::string_view, Field> fields;
   std::vector<Member> members;  // in the order of their numbers
+  bool atomic = false;          // server-side apply: one owner for all of it
   const Field* find(std::string_view name) const {
     const auto found = fields.find(name);
     return found == fields.end() ? nullptr : &found->second;

@@ -1,21 +1,30 @@
-// Writes src/k8s/api_fields.inc: the fields of every kind that Carrick's API server offers, with the merge keys of strategic
-// merge patches, read from the Go types of k8s.io/api. Run it again when that module's version is raised:
+// Writes what Carrick's API server knows of the kinds it offers, read from the Go types of k8s.io/api and from the published
+// OpenAPI document of the same version (api/openapi-spec/swagger.json of k8s.io/kubernetes, which is only a file here: `go mod
+// download k8s.io/kubernetes@v1.35.4` brings it). Run it again when that version is raised:
 //
-//	cd tools/api_fields && go run . > ../../src/k8s/api_fields.inc
+//	cd tools/api_fields && go run . fields > ../../src/k8s/api_fields.inc && go run . docs > ../../src/apiserver/openapi/api_docs.z
 //
-// One line a type: its name, then its fields as name:type. Types: s string, i int32, l int64, b boolean, d float64, y bytes
-// (base64), t time, m time with microseconds, q quantity, x int-or-string, e list of strings that protobuf wraps into a
+// fields: one line a type: its name, then its fields as name:type. Types: s string, i int32, l int64, b boolean, d float64,
+// y bytes (base64), t time, m time with microseconds, q quantity, x int-or-string, e list of strings that protobuf wraps into a
 // message, * anything (in protobuf a message that holds JSON), B A S a JSON schema or a boolean, a list of schemas, a list of
 // strings, or the name of another line; before it [] for a list and {} for a map. After it: @key for a list that a strategic
 // merge patch merges by that key, ! for a list of values that it merges, + for a map of which it keeps only the keys it names
 // ($retainKeys); then # and the field's number in protobuf (2.1: field 1 of the message in field 2, which JSON writes without
 // a level of its own; none: not in protobuf), and ? where an empty value on the wire is a value (a pointer in Go, or a field
-// that JSON never leaves out).
+// that JSON never leaves out); then, for server-side apply, %set, %key,key for a list that is a map by those keys, %atomic for
+// a map or object with one owner, %granular for one that has an owner a field although its type says %atomic. Lists without
+// a word have one owner. A % behind the type's own name: one owner for all of it.
+//
+// docs: zlib; a line a type: name, full name, description, separated by tabs; below it a line a field, after a blank: name, r
+// when required, description. Line ends inside a description are \n.
 package main
 
 import (
+	"compress/zlib"
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"reflect"
 	"regexp"
 	"sort"
@@ -71,6 +80,8 @@ var (
 	names = map[reflect.Type]string{}
 	used  = map[string]reflect.Type{}
 	lines = map[string]string{}
+	docs  = map[string]string{}
+	spec  = readSpec()
 
 	unnumbered = regexp.MustCompile(`#[0-9.]+\??`)
 )
@@ -89,12 +100,80 @@ func nameOf(t reflect.Type) string {
 		}
 	}
 	names[t], used[name] = name, t
-	lines[name] = name + fields(t, "")
+	definition := spec[fullName(t)]
+	atomic := ""
+	if definition.MapType == "atomic" {
+		atomic = "%"
+	}
+	lines[name] = name + atomic + fields(t, "", definition)
+	docs[name] = document(name, t, definition)
 	return name
 }
 
+type schema struct {
+	Description string
+	Required    []string
+	Properties  map[string]schema
+	ListType    string   `json:"x-kubernetes-list-type"`
+	ListKeys    []string `json:"x-kubernetes-list-map-keys"`
+	MapType     string   `json:"x-kubernetes-map-type"`
+}
+
+func readSpec() map[string]schema {
+	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	if err != nil {
+		panic(err)
+	}
+	text, err := os.ReadFile(strings.TrimSpace(string(cache)) + "/k8s.io/kubernetes@v1.35.4/api/openapi-spec/swagger.json")
+	if err != nil {
+		panic(err)
+	}
+	var out struct{ Definitions map[string]schema }
+	if err := json.Unmarshal(text, &out); err != nil {
+		panic(err)
+	}
+	return out.Definitions
+}
+
+// k8s.io/api/core/v1.Pod is io.k8s.api.core.v1.Pod.
+func fullName(t reflect.Type) string {
+	return strings.ReplaceAll(strings.Replace(t.PkgPath(), "k8s.io", "io.k8s", 1), "/", ".") + "." + t.Name()
+}
+
+func document(name string, t reflect.Type, definition schema) string {
+	escape := func(text string) string { return strings.ReplaceAll(strings.ReplaceAll(text, "\t", " "), "\n", "\\n") }
+	out := name + "\t" + fullName(t) + "\t" + escape(definition.Description) + "\n"
+	fields := []string{}
+	for field := range definition.Properties {
+		fields = append(fields, field)
+	}
+	sort.Strings(fields)
+	for _, field := range fields {
+		required := ""
+		for _, other := range definition.Required {
+			if other == field {
+				required = "r"
+			}
+		}
+		out += " " + field + "\t" + required + "\t" + escape(definition.Properties[field].Description) + "\n"
+	}
+	return out
+}
+
+func ownership(f schema) string {
+	switch {
+	case f.ListType == "set":
+		return "%set"
+	case f.ListType == "map":
+		return "%" + strings.Join(f.ListKeys, ",")
+	case f.MapType != "":
+		return "%" + f.MapType
+	}
+	return ""
+}
+
 // inside: the numbers of the messages that JSON does not show, "2." for one level.
-func fields(t reflect.Type, inside string) string {
+func fields(t reflect.Type, inside string, definition schema) string {
 	out := ""
 	for i := 0; i < t.NumField(); i++ {
 		f := t.Field(i)
@@ -111,7 +190,7 @@ func fields(t reflect.Type, inside string) string {
 			if number != "" {
 				below = number + "."
 			}
-			embedded := fields(f.Type, below)
+			embedded := fields(f.Type, below, definition)
 			if number == "" { // TypeMeta: protobuf has it around the object
 				embedded = unnumbered.ReplaceAllString(embedded, "")
 			}
@@ -128,14 +207,14 @@ func fields(t reflect.Type, inside string) string {
 		if strings.Contains(strategy, "retainKeys") {
 			out += "+"
 		}
-		if number == "" {
-			continue
+		if number != "" {
+			out += "#" + number
+			omitted := len(tag) > 1 && tag[1] == "omitempty"
+			if f.Type.Kind() == reflect.Pointer || !omitted {
+				out += "?"
+			}
 		}
-		out += "#" + number
-		omitted := len(tag) > 1 && tag[1] == "omitempty"
-		if f.Type.Kind() == reflect.Pointer || !omitted {
-			out += "?"
-		}
+		out += ownership(definition.Properties[tag[0]])
 	}
 	return out
 }
@@ -202,11 +281,21 @@ func main() {
 			roots = append(roots, fmt.Sprintf("=%s/%s %s", api, t.Name(), nameOf(t)))
 		}
 	}
+	texts := lines
+	if os.Args[1] == "docs" {
+		texts = docs
+	}
 	all := []string{}
-	for _, line := range lines {
-		all = append(all, line)
+	for _, text := range texts {
+		all = append(all, text)
 	}
 	sort.Strings(all)
+	if os.Args[1] == "docs" {
+		w, _ := zlib.NewWriterLevel(os.Stdout, zlib.BestCompression)
+		defer w.Close()
+		fmt.Fprint(w, strings.Join(all, ""))
+		return
+	}
 	fmt.Println("// Made by tools/api_fields from k8s.io/api v0.35.4 (Apache-2.0); do not edit.")
 	for _, line := range append(roots, all...) {
 		fmt.Printf("%q \"\\n\"\n", line)

@@ -117,7 +117,7 @@ struct PodStreams::State : std::enable_shared_from_this<State> {
     auto program = start_program(io, config, container, call, streams);
     const bool answered = answer(socket, program ? Result<void>() : std::unexpected(program.error()), streams);
     if (!program) co_return;
-    streams = {};  // they are the caller's now
+    streams = {};              // they are the caller's now
     if (!answered) co_return;  // which kills it
     // Whoever comes first: the program's end, or the caller's.
     const auto caller = std::make_shared<Local::socket>(std::move(socket));
