@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "agent/agent.h"
+#include "agent/busy_links.h"
 #include "agent/drop_log.h"
 #include "agent/drop_reader.h"
 #include "agent/flow_sweeper.h"
@@ -20,6 +21,7 @@
 #include "cni/conflist.h"
 #include "cni/server.h"
 #include "dns/dns.h"
+#include "kernel/link_counters.h"
 #include "realize/stale_sockets.h"
 #include "watch/watch.h"
 
@@ -130,6 +132,7 @@ class Node {
     cni_->register_verb("seen", [this](const boost::json::object&) -> Result<boost::json::value> { return seen(); });
     for (auto& [id, pod] : cni_->pods()) {
       TRY_VOID(programs_->attach(pod.ifindex, kernel::Attachment::kPod));
+      if (programs_->is_busy(pod.ifindex)) TRY_VOID(programs_->attach_busy(pod.ifindex));
       view_.pods[id] = pod;
     }
     start_dns();
@@ -141,6 +144,9 @@ class Node {
       });
     serve_health({});
     flow_sweeper_ = std::make_unique<FlowSweeper>(io_, *programs_, programs_->map("flows")->shape().max_entries);
+    busy_links_ = std::make_unique<BusyLinks>(
+        io_, BusyLinks::Doors{&kernel::received_packets, [this](const std::string& name) { return pod_link(name); },
+                              [this](uint32_t ifindex) { return programs_->attach_busy(ifindex); }});
     drop_reader_ = std::make_unique<DropReader>(io_, *programs_, [this](const drop_event& event) {
       drop_log_.add(event, [this](const auto& at, auto protocol) { return name_for_drop(at, protocol); });
     });
@@ -325,6 +331,12 @@ class Node {
     return {};
   }
 
+  uint32_t pod_link(const std::string& name) const {
+    for (const auto& [id, pod] : view_.pods)
+      if (pod.host_link == name) return pod.ifindex;
+    return 0;
+  }
+
   void answer_waiting() {
     for (auto it = waiting_.begin(); it != waiting_.end();) {
       if (!pod_realized(it->first)) {
@@ -408,6 +420,7 @@ class Node {
   watch::SnapshotWatcher watcher_;
   std::unique_ptr<DropReader> drop_reader_;
   std::unique_ptr<FlowSweeper> flow_sweeper_;
+  std::unique_ptr<BusyLinks> busy_links_;
 
   desired::NodeView view_;
   desired::Compiler compiler_;

@@ -47,6 +47,11 @@ Result<void> FakePrograms::detach(uint32_t ifindex) {
   return {};
 }
 
+Result<void> FakePrograms::attach_busy(uint32_t ifindex) {
+  busy.insert(ifindex);
+  return {};
+}
+
 Result<void> FakePrograms::attach_cgroup(const std::string& path) {
   cgroups.insert(path);
   return {};

@@ -113,12 +113,20 @@ Result<void> attach_to_link(uint32_t ifindex, Direction direction, int program_f
                                                  : attach_clsact(ifindex, direction, program_fd, name);
 }
 
+Result<void> attach_first(uint32_t ifindex, Direction direction, int program_fd, const std::string& name) {
+  if (!has_tcx()) return {};
+  return attach_tcx(ifindex, direction, program_fd, name);
+}
+
+bool has_first(uint32_t ifindex, Direction direction, const std::string& name) {
+  return has_tcx() && find_tcx(ifindex, direction, name).program;
+}
+
 Result<void> detach_from_link(uint32_t ifindex, Direction direction, const std::string& name) {
   if (const Found old = has_tcx() ? find_tcx(ifindex, direction, name) : Found(); old.program) {
     if (bpf_prog_detach2(old.program.get(), static_cast<int>(ifindex), tcx_type(direction)) && errno != ENOENT &&
         errno != ENODEV)
       return link_error(errno, "detach " + name + " from", ifindex);
-    return {};
   }
   if (find_clsact(ifindex, direction).name != name) return {};
   LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex), .attach_point = tc_point(direction));

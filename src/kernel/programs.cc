@@ -121,6 +121,7 @@ Result<void> pin_new(dataplane& skeleton, const std::string& pins) {
 
 // By Attachment.
 constexpr std::array kIngressPrograms = {"from_pod", "from_netdev", "from_overlay"};
+constexpr const char* kPodIngress = kIngressPrograms[static_cast<size_t>(Attachment::kPod)];
 constexpr std::array kEgressPrograms = {"to_pod", "to_netdev", "to_overlay"};
 
 class LinuxPrograms : public Programs {
@@ -168,6 +169,12 @@ class LinuxPrograms : public Programs {
     libbpf_words.clear();
     return {};
   }
+
+  Result<void> attach_busy(uint32_t ifindex) override {
+    return attach_first(ifindex, Direction::kIngress, fd_of(kPodIngress), kPodIngress);
+  }
+
+  bool is_busy(uint32_t ifindex) override { return has_first(ifindex, Direction::kIngress, kPodIngress); }
 
   Result<void> attach_cgroup(const std::string& path) override {
     const std::array<CgroupProgram, 8> programs = {

@@ -51,6 +51,11 @@ class Programs {
   virtual Result<void> attach(uint32_t ifindex, Attachment as) = 0;
   virtual Result<void> detach(uint32_t ifindex) = 0;  // kNotFound is success
 
+  // A pod's link, attached already, that carries much: what it sends is met without tc's classifier (ADR 10). Holds the
+  // lock of all network devices for some 15 ms. Stays over a restart, as attach() does, and must be repeated then.
+  virtual Result<void> attach_busy(uint32_t ifindex) = 0;
+  virtual bool is_busy(uint32_t ifindex) = 0;
+
   // Socket hooks of every task in this cgroup (v2) folder and below. Pinned; a restart replaces the programs in place.
   virtual Result<void> attach_cgroup(const std::string& path) = 0;
 
@@ -85,6 +90,8 @@ class FakePrograms : public Programs {
   FakeMap& fake_map(std::string_view name);
   Result<void> attach(uint32_t ifindex, Attachment as) override;
   Result<void> detach(uint32_t ifindex) override;
+  Result<void> attach_busy(uint32_t ifindex) override;
+  bool is_busy(uint32_t ifindex) override { return busy.contains(ifindex); }
   Result<void> attach_cgroup(const std::string& path) override;
   Result<std::vector<uint64_t>> counters() override;
   Result<flow_sweep> sweep_flows() override;
@@ -99,6 +106,7 @@ class FakePrograms : public Programs {
   std::deque<drop_event> events;
   Fd event_signal;  // an eventfd that counts them
   std::map<uint32_t, Attachment> attached;
+  std::set<uint32_t> busy;
   std::set<std::string> cgroups;
 };
 

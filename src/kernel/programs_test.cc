@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernel/link_counters.h"
 #include "kernel/link_programs.h"
 #include "kernel/netlink.h"
 #include "kernel/test_programs.h"
@@ -42,11 +43,18 @@ TEST(Programs, AttachIsIdempotentAndDetachForgives) {
     EXPECT_EQ(program_on_link(12, Direction::kEgress), "to_netdev");
     EXPECT_TRUE((*programs)->detach(12));
     EXPECT_EQ(program_on_link(12, Direction::kEgress), "");
+    // A pod's link that carries much has the program in both places; an agent that starts again finds that.
+    EXPECT_FALSE((*programs)->is_busy(11));
+    ASSERT_TRUE((*programs)->attach_busy(11));
+    ASSERT_TRUE((*programs)->attach_busy(11));
+    EXPECT_EQ((*programs)->is_busy(11), has_tcx());
     const auto missing = (*programs)->attach(4711, Attachment::kPod);
     ASSERT_FALSE(missing);
     EXPECT_NE(missing.error().message.find("4711"), std::string::npos) << missing.error().message;
     auto again = load_programs({.pin_directory = "", .sizes = small()});  // as an agent that starts again
     ASSERT_TRUE(again && (*again)->attach(11, Attachment::kPod));
+    ASSERT_EQ((*again)->is_busy(11), has_tcx());
+    ASSERT_TRUE((*again)->attach_busy(11));
     EXPECT_TRUE((*programs)->detach(11));
     EXPECT_EQ(program_on_link(11, Direction::kIngress), "") << "one program a hook, not one a restart";
     EXPECT_EQ(program_on_link(11, Direction::kEgress), "");
@@ -89,6 +97,16 @@ TEST(Programs, PinningOutsideABpffsIsAClearError) {
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().kind, ErrorKind::kUnsupported);
   });
+}
+
+TEST(LinkCounters, AreReadByName) {
+  const auto parsed = parse_received_packets(
+      "Inter-|   Receive                            |  Transmit\n"
+      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets\n"
+      "    lo:    1600      20    0    0    0     0          0         0     1600      20\n"
+      "ck0123:7 9 0\nbroken: x y\nshort:\n");
+  EXPECT_EQ(parsed, (std::map<std::string, uint64_t>{{"lo", 20}, {"ck0123", 9}}));
+  alone([](const std::string&) { EXPECT_TRUE(received_packets().value().contains("lo")); });
 }
 
 TEST(Maps, RowsThroughTheDoorOfTheKernel) {
