@@ -265,7 +265,7 @@ asio::awaitable<void> Connection::send_stream(Response response) {
     co_return;
   }
   std::string head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n";
-  for (const auto& [name, value] : response.headers) head += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : response.headers) head += fmt::format("{}: {}\r\n", name, value);
   head += "\r\n";
   std::string leftover = beast::buffers_to_string(buffer_.data());
   buffer_.clear();

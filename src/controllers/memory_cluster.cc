@@ -153,7 +153,7 @@ Result<void> check_lock(const k8s::ResourceType& type, const k8s::NamespacedName
 
 Result<Document> MemoryCluster::update(const k8s::ResourceType& type, json::object document) {
   const auto key = key_of(type, document);
-  const Document old = get(type, key);
+  Document old = get(type, key);
   TRY_VOID(check_lock(type, key, document, old));
   const auto* old_metadata = object_at(*old, {"metadata"});
   for (const char* field : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
@@ -189,7 +189,7 @@ Result<Document> MemoryCluster::update(const k8s::ResourceType& type, json::obje
 
 Result<Document> MemoryCluster::update_status(const k8s::ResourceType& type, json::object document) {
   const auto key = key_of(type, document);
-  const Document old = get(type, key);
+  Document old = get(type, key);
   TRY_VOID(check_lock(type, key, document, old));
   json::object changed = *old;
   if (auto* status = document.if_contains("status"))
@@ -202,7 +202,7 @@ Result<Document> MemoryCluster::update_status(const k8s::ResourceType& type, jso
 
 Result<void> MemoryCluster::remove(const k8s::ResourceType& type, const k8s::NamespacedName& key,
                                    const DeleteOptions& options) {
-  const Document old = get(type, key);
+  Document old = get(type, key);
   if (!old) return fail(ErrorKind::kNotFound, "{} \"{}\" not found", type.plural, key.name);
   if (!options.uid.empty() && options.uid != text_at(*old, {"metadata", "uid"})) {
     return fail(ErrorKind::kConflict, "{} \"{}\": the uid in the precondition does not match", type.plural, key.name);

@@ -77,7 +77,7 @@ std::vector<std::string> spdy_heard(const std::string& bytes, size_t step, SpdyS
       switch (event.kind) {
         case SpdyEvent::Kind::kOpen:
           word += "open";
-          for (const auto& [name, value] : *event.headers) word += " " + name + "=" + value;
+          for (const auto& [name, value] : *event.headers) word += fmt::format(" {}={}", name, value);
           session.accept(event.stream);
           break;
         case SpdyEvent::Kind::kData:

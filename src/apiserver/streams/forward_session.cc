@@ -27,7 +27,7 @@ class ForwardSession : public Carrier<ForwardDialect>, public std::enable_shared
 
  private:
   struct Connection {
-    explicit Connection(asio::any_io_executor executor) : bell(std::move(executor)) {}
+    explicit Connection(const asio::any_io_executor& executor) : bell(executor) {}
     void close() {
       closed = true;
       boost::system::error_code ignored;

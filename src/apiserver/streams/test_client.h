@@ -76,7 +76,7 @@ class SpdyClient {
   std::string open(uint32_t stream, const std::vector<std::pair<std::string, std::string>>& headers, bool fin = false) {
     std::string plain = big_endian(headers.size(), 4);
     for (const auto& [name, value] : headers)
-      plain += big_endian(name.size(), 4) + name + big_endian(value.size(), 4) + value;
+      plain.append(big_endian(name.size(), 4)).append(name).append(big_endian(value.size(), 4)).append(value);
     return control(1, fin, big_endian(stream, 4) + std::string(6, '\0') + pack(plain));
   }
   static std::string data(uint32_t stream, std::string_view bytes, bool fin = false) {

@@ -34,10 +34,13 @@ bool placement_changed(const k8s::Node* was, const k8s::Node* now) {
 void Scheduler::account(const k8s::Pod& pod, int sign) {
   auto& load = loads_[pod.spec.nodeName];
   load.pods += sign;
-  if (auto uid = owner_uid(pod); !uid.empty() && (load.by_owner[uid] += sign) == 0) load.by_owner.erase(uid);
-  for (const auto& port : host_ports(pod.spec)) {
-    if ((load.host_ports[port] += sign) == 0) load.host_ports.erase(port);
-  }
+  const auto count = [sign](auto& counts, const auto& key) {
+    auto& number = counts[key];
+    number += sign;
+    if (number == 0) counts.erase(key);
+  };
+  if (auto uid = owner_uid(pod); !uid.empty()) count(load.by_owner, uid);
+  for (const auto& port : host_ports(pod.spec)) count(load.host_ports, port);
 }
 
 void Scheduler::observe(const Change& change) {

@@ -114,8 +114,9 @@ Result<void> keep_running(Desk& desk, View& view, int64_t want) {
 std::string ranges(const std::set<int64_t>& indexes) {
   std::string text;
   for (auto at = indexes.begin(); at != indexes.end();) {
-    int64_t first = *at, last = first;
-    while (++at != indexes.end() && *at == last + 1) last = *at;
+    const int64_t first = *at++;
+    int64_t last = first;
+    for (; at != indexes.end() && *at == last + 1; ++at) last = *at;
     text += fmt::format("{}{}", text.empty() ? "" : ",", first);
     if (last > first) text += fmt::format("{}{}", last == first + 1 ? "," : "-", last);
   }

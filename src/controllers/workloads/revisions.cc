@@ -28,7 +28,7 @@ Result<Revision> ensure_revision(Desk& desk, const PodOwner& owner, const json::
   json::object pod_template;
   if (const auto* from = object_at(document, {"spec", "template"})) pod_template = *from;
   const std::string hash = document_hash(pod_template);
-  const Revision revision{owner.metadata.name + "-" + hash, hash};
+  Revision revision{owner.metadata.name + "-" + hash, hash};
   const auto own = revisions_of(desk, owner);
   const int64_t newest = own.empty() ? 0 : number_at(*own.back(), {"revision"}).value_or(0);
   const auto found =

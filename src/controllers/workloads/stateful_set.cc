@@ -52,8 +52,8 @@ void add_claims(const json::object& set, json::object& pod, const std::string& p
   for (const auto& claim : *claims) {
     const std::string volume(text_at(claim.as_object(), {"metadata", "name"}));
     claimed.insert(volume);
-    volumes.push_back(
-        json::object{{"name", volume}, {"persistentVolumeClaim", {{"claimName", volume + "-" + pod_name}}}});
+    volumes.push_back(json::object{{"name", volume},
+                                   {"persistentVolumeClaim", {{"claimName", fmt::format("{}-{}", volume, pod_name)}}}});
   }
   if (const auto* others = array_at(pod, {"spec", "volumes"})) {
     for (const auto& other : *others) {
