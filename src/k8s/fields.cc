@@ -65,7 +65,8 @@ class Catalogue {
   static void place(std::vector<Member>& level, std::string_view numbers, std::string_view name, const Field& field) {
     const size_t dot = numbers.find('.');
     Member member;
-    std::from_chars(numbers.data(), numbers.data() + std::min(dot, numbers.size()), member.number);
+    const std::string_view number = numbers.substr(0, dot);
+    std::from_chars(number.data(), number.data() + number.size(), member.number);
     auto at = std::ranges::lower_bound(level, member.number, {}, &Member::number);
     if (at == level.end() || at->number != member.number) at = level.insert(at, std::move(member));
     if (dot != numbers.npos) return place(at->inside, numbers.substr(dot + 1), name, field);
