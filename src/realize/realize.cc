@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <set>
 #include <unordered_map>
 
 #include "realize/encode.h"
+#include "realize/lists.h"
 
 namespace carrick::realize {
 namespace {
@@ -31,6 +33,7 @@ class MapStore : public reconcile::Store {
     auto outcome = map_.remove(keys);
     return {outcome.done, std::move(outcome.error)};
   }
+  size_t capacity() const { return map_.shape().max_entries; }
 
  private:
   kernel::Map& map_;
@@ -40,6 +43,12 @@ class MapStore : public reconcile::Store {
 enum Index { kBackends, kMembers, kChoices, kSources, kFrontends, kCidrs, kPolicy, kPods, kPeers, kTables };
 constexpr std::array<const char*, kTables> kNames = {"backends", "members", "choices", "sources", "frontends",
                                                      "cidrs",    "policy",  "pods",    "peers"};
+
+// The maps that hold the lists of frontends.
+constexpr std::array<std::pair<ListMap, Index>, 4> kListMaps = {{{ListMap::kBackends, kBackends},
+                                                                 {ListMap::kMembers, kMembers},
+                                                                 {ListMap::kChoices, kChoices},
+                                                                 {ListMap::kSources, kSources}}};
 
 bool is_cidr_rule(const reconcile::Row& row) {
   policy_lpm_key key;
@@ -100,15 +109,22 @@ struct Realizer::State {
   Status status;
 
   Uses set_uses, source_uses, choice_uses;
+  std::unordered_set<uint64_t> waiting_lists;  // not whole: frontends that name them wait
 
   void plan(const desired::Tables& desired);
   void plan_all_services(const desired::Tables& desired);
   void plan_changed_services(const desired::FrontendTable& now);
   void plan_changed_peers(const desired::PeerTable& now);
   void adjust(Index table, Rows rows, const Rows& gone);
+  std::vector<Room> rooms() const;
+  void refuse_what_does_not_fit();
+  void hold_frontends_of_unfinished_lists();
+  void keep_lists_in_use();
+  bool waits(const reconcile::Row& frontend) const;
   void carry_out(reconcile::Time now);
   Result<void> publish_config();
   void report();
+  void report_waiting_frontends();
 };
 
 // Plans only what changed. A table whose rows failed keeps its plan.
@@ -213,15 +229,74 @@ void Realizer::State::adjust(Index table, Rows rows, const Rows& gone) {
   tables[table].adjust(std::move(rows), keys, prune);
 }
 
+std::vector<Room> Realizer::State::rooms() const {
+  std::vector<Room> out;
+  for (const auto& [map, index] : kListMaps) out.push_back({map, tables[index], stores[index]->capacity()});
+  return out;
+}
+
+void Realizer::State::refuse_what_does_not_fit() {
+  const auto refused = std::make_shared<const std::unordered_map<uint64_t, Refusal>>(without_room(rooms()));
+  for (const auto& [list_map, index] : kListMaps) {
+    const ListMap map = list_map;
+    if (refused->empty()) {
+      tables[index].hold(nullptr);
+      tables[index].refuse(nullptr);
+      continue;
+    }
+    const auto refusal_of = [refused, map](const reconcile::Row& row) -> const Refusal* {
+      const auto found = refused->find(list_of(map, row.key));
+      return found == refused->end() ? nullptr : &found->second;
+    };
+    const auto speaks = [map](const Refusal& refusal, const reconcile::Row& row) {
+      return refusal.map == map && refusal.key == row.key;
+    };
+    tables[index].hold([=](const reconcile::Row& row) {
+      const Refusal* refusal = refusal_of(row);
+      return refusal && !speaks(*refusal, row);
+    });
+    tables[index].refuse([=](const reconcile::Row& row) -> std::optional<Error> {
+      const Refusal* refusal = refusal_of(row);
+      if (!refusal || !speaks(*refusal, row)) return {};
+      return refusal->error;
+    });
+  }
+}
+
+bool Realizer::State::waits(const reconcile::Row& frontend) const {
+  return std::ranges::any_of(lists_in(frontend.value), [&](uint64_t name) { return waiting_lists.contains(name); });
+}
+
+void Realizer::State::hold_frontends_of_unfinished_lists() {
+  waiting_lists = unfinished(rooms());
+  if (waiting_lists.empty())
+    tables[kFrontends].hold(nullptr);
+  else
+    tables[kFrontends].hold([this](const reconcile::Row& row) { return waits(row); });
+}
+
+void Realizer::State::keep_lists_in_use() {
+  const auto used = std::make_shared<const std::unordered_set<uint64_t>>(still_in_use(tables[kFrontends]));
+  for (const auto& [map, index] : kListMaps) {
+    if (used->empty())
+      tables[index].keep(nullptr);
+    else
+      tables[index].keep([used, of = map](const std::string& key) { return used->contains(list_of(of, key)); });
+  }
+}
+
 void Realizer::State::carry_out(reconcile::Time now) {
   size_t changed = 0;
+  refuse_what_does_not_fit();
   for (auto& table : tables) {
+    if (&table == &tables[kFrontends]) hold_frontends_of_unfinished_lists();
     changed += table.write(now);
     // An address whose cidr row is missing would be taken for one of the wider prefix, with rights it must not have
     // ("except"). Until every cidr row is there, no rule by ipBlock is added: fails closed.
     if (&table == &tables[kCidrs]) tables[kPolicy].hold(table.settled() ? nullptr : &is_cidr_rule);
   }
   for (size_t i = tables.size(); i-- > 0;) {
+    if (i + 1 == kFrontends) keep_lists_in_use();  // the frontends that go are gone by now
     const size_t erased = tables[i].erase(now);
     if (i == kMembers) status.retired_backends += erased;
     changed += erased;
@@ -253,7 +328,21 @@ void Realizer::State::report() {
     if (const auto next = table.next_retry(); next && (!status.next_retry || *next < *status.next_retry))
       status.next_retry = next;
   }
+  report_waiting_frontends();
   if (status.settled) status.revision = wanted_revision;
+}
+
+// A list may be of several Services, and its rows fail in the name of one: the others are named as well.
+void Realizer::State::report_waiting_frontends() {
+  if (waiting_lists.empty()) return;
+  std::set<std::string> named;
+  for (const auto& failure : status.failures) named.insert(failure.owner);
+  for (const auto& row : tables[kFrontends].pending())
+    if (waits(row) && named.insert(row.owner).second)
+      status.failures.push_back({.table = kNames[kFrontends],
+                                 .key = row.key,
+                                 .owner = row.owner,
+                                 .error = {ErrorKind::kTransient, "a list that it names is not in the maps yet"}});
 }
 
 Realizer::Realizer(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -78,7 +78,15 @@ size_t Table::next_size(size_t size, const Store::Outcome& outcome) const {
 
 size_t Table::write(Time now) {
   std::vector<Row> tries, later;
-  for (auto& row : puts_) (due(row.key, now) && !(held_ && held_(row)) ? tries : later).push_back(std::move(row));
+  for (auto& row : puts_) {
+    bool ready = due(row.key, now) && !(held_ && held_(row));
+    if (ready && refused_)
+      if (auto error = refused_(row)) {
+        failed(row.key, row.owner, std::move(*error), now);
+        ready = false;
+      }
+    (ready ? tries : later).push_back(std::move(row));
+  }
   size_t written = 0, size = options_.batch;
   for (size_t at = 0; at < tries.size();) {
     const auto batch = std::span(tries).subspan(at, std::min(size, tries.size() - at));
@@ -102,7 +110,7 @@ size_t Table::write(Time now) {
 
 size_t Table::erase(Time now) {
   std::vector<std::string> tries, later;
-  for (auto& key : removals_) (due(key, now) ? tries : later).push_back(std::move(key));
+  for (auto& key : removals_) (due(key, now) && !(kept_ && kept_(key)) ? tries : later).push_back(std::move(key));
   size_t erased = 0, size = options_.batch;
   for (size_t at = 0; at < tries.size();) {
     const auto batch = std::span(tries).subspan(at, std::min(size, tries.size() - at));

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -71,8 +72,20 @@ class Table {
   size_t write(Time now);
   size_t erase(Time now);
 
-  // Rows for which `hold` is true are not written until hold(nullptr): something they rest on is missing.
-  void hold(bool (*held)(const Row&)) { held_ = held; }
+  // Rows for which `held` is true are not written until hold(nullptr): something they rest on is missing.
+  void hold(std::function<bool(const Row&)> held) { held_ = std::move(held); }
+  // Rows for which this gives an error fail with it and are not tried, until refuse(nullptr).
+  void refuse(std::function<std::optional<Error>(const Row&)> refused) { refused_ = std::move(refused); }
+  // Rows for which this is true are not removed until keep(nullptr): something still rests on them.
+  void keep(std::function<bool(const std::string& key)> kept) { kept_ = std::move(kept); }
+
+  // What is not carried out yet, and what the store holds under a key.
+  const std::vector<Row>& pending() const { return puts_; }
+  const std::vector<std::string>& pending_removals() const { return removals_; }
+  std::optional<std::string_view> stored(std::string_view key) const {
+    const uint32_t there = shadow_.find(key);
+    return there == Shadow::kNone ? std::nullopt : std::optional(shadow_.value(there));
+  }
 
   bool settled() const { return puts_.empty() && removals_.empty(); }
   size_t size() const { return shadow_.size(); }  // rows that are in the store
@@ -97,7 +110,9 @@ class Table {
   std::string name_;
   Store& store_;
   Options options_;
-  bool (*held_)(const Row&) = nullptr;
+  std::function<bool(const Row&)> held_;
+  std::function<std::optional<Error>(const Row&)> refused_;
+  std::function<bool(const std::string&)> kept_;
   Shadow shadow_;
   std::vector<Row> puts_;
   std::vector<std::string> removals_;
