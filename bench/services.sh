@@ -1,22 +1,31 @@
 #!/usr/bin/env bash
-# ./dev bench services: the numbers of Services, with a real kube-proxy beside (CARRICK_KUBE_PROXY, else built once by
-# conformance/kube-proxy/build.sh). Needs root. bench/services.sh [--services N] [--rounds N]
+# ./dev bench services: the numbers of Services: first what they cost one agent (services_bench), then their packets, with a
+# real kube-proxy beside (CARRICK_KUBE_PROXY, else built once by conformance/kube-proxy/build.sh). Needs root.
+# bench/services.sh [--services N] [--rounds N] [--storm SECONDS] [--part all|agent|packets]
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
-services=10000 rounds=8
+services=10000 rounds=8 storm=60 part=all
 while [ $# -gt 1 ]; do
   case $1 in
-    --services) services=$2 ;; --rounds) rounds=$2 ;;
+    --services) services=$2 ;; --rounds) rounds=$2 ;; --storm) storm=$2 ;; --part) part=$2 ;;
     *) echo "bench/services.sh: unknown flag $1" >&2; exit 2 ;;
   esac
   shift 2
 done
+case $part in all|agent|packets) ;; *) echo "bench/services.sh: --part is all, agent or packets, not \"$part\"" >&2; exit 2 ;; esac
 [ "$(id -u)" = 0 ] || { echo "bench: needs root" >&2; exit 3; }
 carrick=$PWD/bin/carrick programs=$PWD/build/release/bin out=$PWD/build/bench name=bench-$$
 proxy=${CARRICK_KUBE_PROXY:-$PWD/build/peers/kube-proxy}
 mkdir -p "$out"
-[ -x "$proxy" ] || conformance/kube-proxy/build.sh || true
 failed=0 children=()
+echo "load average $(cut -d' ' -f1-3 /proc/loadavg)"
+if [ "$part" != packets ]; then
+  echo "== one agent: from the watch to the maps"
+  "$programs/services_bench" --storm "$storm" --json "$out/services-agent.json" || failed=1
+  [ "$part" = agent ] && exit $failed
+  echo; echo "== packets, $services Services"
+fi
+[ -x "$proxy" ] || conformance/kube-proxy/build.sh || true
 end() {
   for child in "${children[@]}"; do kill "$child" 2>/dev/null; wait "$child" 2>/dev/null; done
   "$carrick" lab down --name "$name" >/dev/null 2>&1
