@@ -40,12 +40,15 @@ LabPaths test_paths() {
   return paths;
 }
 
+bool ping_once(const LabPaths& paths, const std::string& from, const char* to) {
+  return ::system(fmt::format("nsenter --net={} ping -n -q -c1 -W1 {} >/dev/null 2>&1", paths.node_netns(from), to)
+                      .c_str()) == 0;
+}
+
+// The kernel takes a new link's routes into use in a worker of its own, which may be late on a busy machine.
 bool ping(const LabPaths& paths, const std::string& from, const char* to) {
-  // The kernel takes a new link's routes into use in a worker of its own, which may be late on a busy machine.
-  std::string command =
-      fmt::format("nsenter --net={} ping -n -q -c1 -W1 {} >/dev/null 2>&1", paths.node_netns(from), to);
   for (int i = 0; i < 100; ++i) {
-    if (::system(command.c_str()) == 0) return true;
+    if (ping_once(paths, from, to)) return true;
     ::usleep(20'000);
   }
   return false;
@@ -61,7 +64,7 @@ TEST(Fabric, NodesReachEachOtherTheGatewayAndTheOutsideInBothFamilies) {
                            "2001:db8:203::10"})
       EXPECT_TRUE(ping(paths, "node1", to)) << to;
     EXPECT_TRUE(ping(paths, "outside", "192.0.2.12"));
-    EXPECT_FALSE(ping(paths, "node1", "8.8.8.8"));
+    EXPECT_FALSE(ping_once(paths, "node1", "8.8.8.8"));
   });
 }
 
@@ -96,7 +99,7 @@ TEST(Fabric, ASingleFamilyHasNoTraceOfTheOther) {
     LabPaths paths = test_paths();
     ASSERT_TRUE(build_fabric({.name = "fabrictest", .nodes = 2, .family = IpFamily::kIpv6}, paths));
     EXPECT_TRUE(ping(paths, "node1", "2001:db8:2::c"));
-    EXPECT_FALSE(ping(paths, "node1", "192.0.2.12"));
+    EXPECT_FALSE(ping_once(paths, "node1", "192.0.2.12"));
   });
 }
 
