@@ -16,6 +16,7 @@ done
 [ -x "$carrick" ] || { echo "no $carrick: run ./dev build first" >&2; exit 3; }
 carrick=$(readlink -f "$carrick")
 cache=${KUBECTL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/carrick/kubectl}
+modules=$(go env GOMODCACHE 2>/dev/null)  # before HOME changes
 passed=0 failed=0 skipped=0
 work=$(mktemp -d) server=
 PATH=$work/bin:$PATH
@@ -76,6 +77,8 @@ for version in $versions; do
   . ./everyday.sh
   . ./typed.sh
   . ./apply.sh
+  . ./explain.sh
+  . ./custom.sh
   stop_server
   [ -z "$lab_config" ] && continue
   export KUBECONFIG=$lab_config

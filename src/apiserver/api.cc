@@ -4,6 +4,7 @@
 
 #include "apiserver/answer_encoding.h"
 #include "apiserver/discovery.h"
+#include "apiserver/openapi/documents.h"
 #include "base/text.h"
 
 namespace carrick::apiserver {
@@ -36,24 +37,24 @@ json::object root_paths() {
   return {{"paths", std::move(paths)}};
 }
 
-StatusOr<Response> serve_openapi(const Request& request, const std::vector<std::string>& s) {
+StatusOr<Response> serve_openapi(const Request& request, const CustomTypes& custom) {
+  const std::vector<std::string>& s = request.target.segments;
   if (s.size() == 2 && s[1] == "v2") {
+    const json::object document = swagger(custom.served());
     for (const MediaType& media : parse_accept(request.accept))
       if (media.type.find("proto-openapi") != std::string::npos) {
-        // API-S4: an empty message is a valid one; clients then go on to version 3.
         Response response;
         response.content_type = kOpenapiV2;
+        response.body = swagger_protobuf(document);
         return response;
       }
-    return json_response(200, json::object{{"swagger", "2.0"},
-                                           {"info", json::object{{"title", "Kubernetes"}, {"version", "v1.33.0"}}},
-                                           {"paths", json::object{}}});
+    return json_response(200, document);
   }
   if (s.size() < 2 || s[1] != "v3") return std::unexpected(unknown_path());
-  if (s.size() == 2) return json_response(200, openapi_index());
+  if (s.size() == 2) return json_response(200, openapi_index(custom.served(), custom.revision()));
   std::optional<json::object> document;
-  if (s.size() == 4 && s[2] == "api") document = openapi_version("", s[3]);
-  if (s.size() == 5 && s[2] == "apis") document = openapi_version(s[3], s[4]);
+  if (s.size() == 4 && s[2] == "api") document = openapi_version(custom.served(), "", s[3]);
+  if (s.size() == 5 && s[2] == "apis") document = openapi_version(custom.served(), s[3], s[4]);
   if (!document) return std::unexpected(unknown_path());
   return json_response(200, *document);
 }
@@ -100,7 +101,7 @@ StatusOr<Response> Api::serve(const Request& request) {
   if (!open && !request.user) return std::unexpected(unauthorized());
   if (auto fixed = serve_fixed(request)) return std::move(*fixed);
   if (auto answer = review(request)) return std::move(*answer);
-  const auto route = route_of(s);
+  const auto route = route_of(s, &registry_.custom());
   if (!route) return std::unexpected(unknown_path());
   return serve_resource(request, *route);
 }
@@ -122,10 +123,12 @@ std::optional<StatusOr<Response>> Api::serve_fixed(const Request& request) {
         200, fmt::format("# TYPE carrick_apiserver_resource_version counter\ncarrick_apiserver_resource_version {}\n# "
                          "TYPE carrick_apiserver_watchers gauge\ncarrick_apiserver_watchers {}\n",
                          revision(), hub_.watchers()));
-  if (s[0] == "openapi") return serve_openapi(request, s);
+  if (s[0] == "openapi") return serve_openapi(request, registry_.custom());
+  const CustomKinds custom = registry_.custom().served();
   if (s.size() == 1) {
     const auto accept = parse_accept(request.accept);
-    DiscoveryAnswer answer = s[0] == "api" ? discover_core(accept, options_.server_address) : discover_groups(accept);
+    DiscoveryAnswer answer =
+        s[0] == "api" ? discover_core(accept, options_.server_address) : discover_groups(custom, accept);
     Response response = json_response(200, answer.document);
     response.content_type = answer.content_type;
     response.headers.emplace_back("Vary", "Accept");
@@ -133,9 +136,9 @@ std::optional<StatusOr<Response>> Api::serve_fixed(const Request& request) {
   }
   std::optional<json::object> document;
   if (s[0] == "api")
-    document = discover_version("", s[1]);
+    document = discover_version(custom, "", s[1]);
   else
-    document = s.size() == 2 ? discover_group(s[1]) : discover_version(s[1], s[2]);
+    document = s.size() == 2 ? discover_group(custom, s[1]) : discover_version(custom, s[1], s[2]);
   if (!document) return std::unexpected(unknown_path());
   return json_response(200, *document);
 }

@@ -46,11 +46,12 @@ class Api {
   StatusOr<Response> serve(const Request& request);
   std::optional<StatusOr<Response>> serve_fixed(const Request& request);  // health, version, discovery, openapi
   StatusOr<Response> serve_resource(const Request& request, const Route& route);
+  Record stored(const Route& route) const;  // null when absent
   // api_read.cc
   StatusOr<Response> get(const Request& request, const Route& route);
   StatusOr<Response> list(const Request& request, const Route& route);
   StatusOr<Response> watch(const Request& request, const Route& route, Selection selection);
-  Response object_response(int code, const Form& form, const k8s::ResourceType& type, const Record& record);
+  Response object_response(int code, const Form& form, const k8s::ResourceType& type, const Record& stored);
   // api_write.cc
   StatusOr<Response> create(const Request& request, const Route& route);
   StatusOr<Response> replace(const Request& request, const Route& route);
@@ -75,7 +76,7 @@ Response status_response(const Status& status);
 
 // The form that the Accept header asks for. `list` says whether List shapes are meant.
 StatusOr<Form> negotiate(const Request& request, bool list);
-StatusOr<Selection> selection_of(const Request& request, const Route& route);
+StatusOr<Selection> selection_of(const Request& request, const Route& route, const CustomTypes& customs);
 
 // "All" is the only dry run there is.
 StatusOr<bool> wants_dry_run(const Query& query);

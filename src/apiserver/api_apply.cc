@@ -80,16 +80,18 @@ StatusOr<Response> Api::apply(const Request& request, const Route& route) {
   if (!configuration) return std::unexpected(configuration.error());
   if (auto checked = check_configuration(*configuration, route); !checked) return std::unexpected(checked.error());
   Response noted;
-  if (auto checked = validate_fields(query, *route.type, {*configuration, {}}, noted); !checked)
+  if (auto checked =
+          validate_fields(query, *route.type, registry_.custom().kind_of(*route.type), {*configuration, {}}, noted);
+      !checked)
     return std::unexpected(checked.error());
   keep_part(*configuration, route);
 
   const k8s::NamespacedName key{route.namespace_, route.name};
-  const Record live = registry_.store().get(*route.type, key);
+  const Record live = stored(route);
   if (!live && !route.subresource.empty()) return std::unexpected(not_found(*route.type, route.name));
   const Writer writer{manager_of(request), route.type->apiVersion(), route.subresource};
-  auto applied = apiserver::apply(merge_type_of(*route.type), live ? &live->document : nullptr, *configuration, writer,
-                                  query.flag("force"), registry_.timestamp());
+  auto applied = apiserver::apply(registry_.merge_type_of(*route.type), live ? &live->document : nullptr,
+                                  *configuration, writer, query.flag("force"), registry_.timestamp());
   if (!applied && applied.error().conflicts.empty())
     return std::unexpected(
         bad_request(fmt::format("failed to create typed patch object ({}/{}; {}, Kind={}): {}", route.namespace_,

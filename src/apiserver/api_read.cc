@@ -60,9 +60,13 @@ Page collect(const Store::Objects& objects, const Selection& selection, uint64_t
   return page;
 }
 
-Response list_response(const Form& form, const k8s::ResourceType& type, Page page, int64_t now) {
+Response list_response(const Form& form, const k8s::ResourceType& type, Page page, const CustomTypes& customs,
+                       int64_t now) {
+  const CustomKind* custom = customs.kind_of(type);
+  if (custom)
+    for (Record& record : page.items) record = customs.as_version(type, std::move(record));
   if (form.shape == Form::Shape::kTable) {
-    const Printer& printer = printer_for(type);
+    const Printer& printer = custom ? custom->printer : printer_for(type);
     json::array rows;
     for (const Record& record : page.items) rows.push_back(table_row(printer, record->document, form.row_object, now));
     return json_response(
@@ -113,22 +117,32 @@ StatusOr<Form> negotiate(const Request& request, bool list) {
   return std::unexpected(not_acceptable("application/json, application/json;as=Table;v=v1;g=meta.k8s.io"));
 }
 
-StatusOr<Selection> selection_of(const Request& request, const Route& route) {
+StatusOr<Selection> selection_of(const Request& request, const Route& route, const CustomTypes& customs) {
   const Query& query = request.target.query;
-  Selection selection{.type = route.type, .namespace_ = route.namespace_};
+  const CustomKind* custom = customs.kind_of(*route.type);
+  Selection selection{.type = route.type, .stored_as = &customs.stored_as(*route.type), .namespace_ = route.namespace_};
   auto labels = LabelQuery::parse(query.get("labelSelector"));
   if (!labels) return std::unexpected(bad_request(labels.error().message));
-  auto fields = FieldQuery::parse(*route.type, query.get("fieldSelector"));
+  auto fields = FieldQuery::parse(*route.type, query.get("fieldSelector"),
+                                  custom ? custom->selectable_fields : std::vector<std::string>{});
   if (!fields) return std::unexpected(bad_request(fields.error().message));
   selection.labels = std::move(*labels);
   selection.fields = std::move(*fields);
   return selection;
 }
 
-Response Api::object_response(int code, const Form& form, const k8s::ResourceType& type, const Record& record) {
+Record Api::stored(const Route& route) const {
+  const CustomTypes& custom = registry_.custom();
+  return custom.as_version(*route.type,
+                           registry_.store().get(custom.stored_as(*route.type), {route.namespace_, route.name}));
+}
+
+Response Api::object_response(int code, const Form& form, const k8s::ResourceType& type, const Record& stored) {
+  const Record record = registry_.custom().as_version(type, stored);
   if (form.shape == Form::Shape::kPartial) return json_response(code, partial_object(record->document, form.version));
   if (form.shape == Form::Shape::kTable) {
-    const Printer& printer = printer_for(type);
+    const CustomKind* custom = registry_.custom().kind_of(type);
+    const Printer& printer = custom ? custom->printer : printer_for(type);
     json::array rows;
     rows.push_back(table_row(printer, record->document, form.row_object, options_.now()));
     json::object metadata{{"resourceVersion", std::to_string(record->revision)}};
@@ -149,19 +163,19 @@ StatusOr<Response> Api::get(const Request& request, const Route& route) {
   if (*asked > revision()) return std::unexpected(too_large_revision(*asked, revision()));
   if (request.target.query.flag("watch")) {
     // The old single-object watch: a selection by name.
-    auto selection = selection_of(request, route);
+    auto selection = selection_of(request, route, registry_.custom());
     if (!selection) return std::unexpected(selection.error());
     selection->fields = *FieldQuery::parse(*route.type, "metadata.name=" + route.name);
     return watch(request, route, std::move(*selection));
   }
-  const Record record = registry_.store().get(*route.type, {route.namespace_, route.name});
+  const Record record = stored(route);
   if (!record) return std::unexpected(not_found(*route.type, route.name));
   return object_response(200, *form, *route.type, record);
 }
 
 StatusOr<Response> Api::list(const Request& request, const Route& route) {
   const Query& query = request.target.query;
-  auto selection = selection_of(request, route);
+  auto selection = selection_of(request, route, registry_.custom());
   if (!selection) return std::unexpected(selection.error());
   if (query.flag("watch")) return watch(request, route, std::move(*selection));
   const auto form = negotiate(request, true);
@@ -172,19 +186,19 @@ StatusOr<Response> Api::list(const Request& request, const Route& route) {
   if (!asked) return std::unexpected(asked.error());
 
   const Store& store = registry_.store();
+  const k8s::ResourceType& home = *selection->stored_as;
+  const auto answer = [&](const Store::Objects& objects, uint64_t at, const std::optional<k8s::NamespacedName>& after) {
+    return list_response(*form, *route.type, collect(objects, *selection, at, *limit, after), registry_.custom(),
+                         options_.now());
+  };
   if (const std::string_view text = query.get("continue"); !text.empty()) {
     const auto token = ContinueToken::parse(text);
     if (!token) return std::unexpected(bad_request("continue key is not valid: it was not given by this server"));
     if (*asked != 0)
       return std::unexpected(bad_request("specifying resource version is not allowed when using continue"));
-    if (token->revision == revision())
-      return list_response(*form, *route.type,
-                           collect(store.objects(*route.type), *selection, token->revision, *limit, token->after),
-                           options_.now());
-    const auto then = store.objects_at(*route.type, token->revision);
-    if (then)
-      return list_response(*form, *route.type, collect(*then, *selection, token->revision, *limit, token->after),
-                           options_.now());
+    if (token->revision == revision()) return answer(store.objects(home), token->revision, token->after);
+    const auto then = store.objects_at(home, token->revision);
+    if (then) return answer(*then, token->revision, token->after);
     Status status = expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new list "
         "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
@@ -196,14 +210,11 @@ StatusOr<Response> Api::list(const Request& request, const Route& route) {
   }
   const auto exact = wants_exact(query, *asked, revision());
   if (!exact) return std::unexpected(exact.error());
-  if (!*exact || *asked == revision())
-    return list_response(*form, *route.type,
-                         collect(store.objects(*route.type), *selection, revision(), *limit, std::nullopt),
-                         options_.now());
-  const auto then = store.objects_at(*route.type, *asked);
+  if (!*exact || *asked == revision()) return answer(store.objects(home), revision(), std::nullopt);
+  const auto then = store.objects_at(home, *asked);
   if (!then)
     return std::unexpected(expired(fmt::format("The resourceVersion for the provided list is too old: {}", *asked)));
-  return list_response(*form, *route.type, collect(*then, *selection, *asked, *limit, std::nullopt), options_.now());
+  return answer(*then, *asked, std::nullopt);
 }
 
 StatusOr<Response> Api::watch(const Request& request, const Route& route, Selection selection) {
@@ -230,17 +241,19 @@ StatusOr<Response> Api::watch(const Request& request, const Route& route, Select
   if (*asked > revision() && initial) return std::unexpected(too_large_revision(*asked, revision()));
 
   const Store& store = registry_.store();
+  const k8s::ResourceType& home = *selection.stored_as;
   WatchStream::Options options{.selection = std::move(selection),
                                .form = *form,
                                .initial = {},
                                .bookmarks = query.flag("allowWatchBookmarks"),
+                               .custom = &registry_.custom(),
                                .now = options_.now};
   options.timeout_seconds = static_cast<int>(std::min<uint64_t>(*timeout, 24 * 3600));
   options.mark_end_of_initial = initial;
   std::vector<std::shared_ptr<const StoreEvent>> missed;
   // Without a revision (or "0") a watch begins with what there is.
   if (initial || (*asked == 0 && !query.has("sendInitialEvents"))) {
-    for (Record& record : store.list(*route.type, route.namespace_))
+    for (Record& record : store.list(home, route.namespace_))
       if (options.selection.matches(record->document)) options.initial.push_back(std::move(record));
   } else if (*asked != 0) {
     auto events = store.events_after(*asked);
@@ -249,7 +262,7 @@ StatusOr<Response> Api::watch(const Request& request, const Route& route, Select
   }
   auto stream = std::make_shared<WatchStream>(std::move(options), revision());
   for (const auto& event : missed)
-    if (event->resource == route.type) stream->offer(*event);
+    if (event->resource == &home) stream->offer(*event);
   hub_.add(stream);
   Response response;
   response.content_type =

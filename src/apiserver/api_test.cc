@@ -71,7 +71,7 @@ TEST_F(ApiTest, OpenApiTellsClientsToLeaveValidationToTheServer) {  // API-S3, A
   EXPECT_THAT(apps, testing::HasSubstr("fieldValidation"));
   const Response v2 = call("GET", "/openapi/v2", "", "", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
   EXPECT_EQ(v2.content_type, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
-  EXPECT_EQ(v2.body, "");
+  EXPECT_THAT(v2.body, testing::HasSubstr("io.k8s.api.core.v1.PodSpec"));
   EXPECT_EQ(call("GET", "/openapi/v3/apis/nothing/v1").code, 404);
 }
 

@@ -20,11 +20,12 @@ StatusOr<> check_kind(const k8s::ResourceType& type, const json::object& documen
   return {};
 }
 
-StatusOr<Body> object_body(const Request& request, const k8s::ResourceType& type, Response& response) {
+StatusOr<Body> object_body(const Request& request, const k8s::ResourceType& type, const CustomKind* custom,
+                           Response& response) {
   auto body = decode_body(request.content_type, request.body);
   if (!body) return body;
   if (auto checked = check_kind(type, body->document); !checked) return std::unexpected(checked.error());
-  if (auto checked = validate_fields(request.target.query, type, *body, response); !checked)
+  if (auto checked = validate_fields(request.target.query, type, custom, *body, response); !checked)
     return std::unexpected(checked.error());
   return body;
 }
@@ -88,7 +89,7 @@ struct Write {
   Response noted;  // its headers: warnings for the client
 };
 
-StatusOr<Write> read_write(const Request& request, const Route& route) {
+StatusOr<Write> read_write(const Request& request, const Route& route, const CustomTypes& customs) {
   Write write;
   const auto dry_run = wants_dry_run(request.target.query);
   if (!dry_run) return std::unexpected(dry_run.error());
@@ -96,7 +97,7 @@ StatusOr<Write> read_write(const Request& request, const Route& route) {
   auto form = negotiate(request, false);
   if (!form) return std::unexpected(form.error());
   write.form = std::move(*form);
-  auto body = object_body(request, *route.type, write.noted);
+  auto body = object_body(request, *route.type, customs.kind_of(*route.type), write.noted);
   if (!body) return std::unexpected(body.error());
   write.document = std::move(body->document);
   return write;
@@ -105,7 +106,7 @@ StatusOr<Write> read_write(const Request& request, const Route& route) {
 }  // namespace
 
 StatusOr<Response> Api::create(const Request& request, const Route& route) {
-  auto write = read_write(request, route);
+  auto write = read_write(request, route, registry_.custom());
   if (!write) return std::unexpected(write.error());
   if (route.type->namespaced && route.namespace_.empty()) return std::unexpected(method_not_allowed());
   auto record = registry_.create(*route.type, route.namespace_, std::move(write->document), write->dry_run,
@@ -117,7 +118,7 @@ StatusOr<Response> Api::create(const Request& request, const Route& route) {
 }
 
 StatusOr<Response> Api::replace(const Request& request, const Route& route) {
-  auto write = read_write(request, route);
+  auto write = read_write(request, route, registry_.custom());
   if (!write) return std::unexpected(write.error());
   auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(write->document),
                                  part_of(route), write->dry_run, {manager_of(request)});
@@ -133,13 +134,18 @@ StatusOr<Response> Api::patch(const Request& request, const Route& route) {
   if (!dry_run) return std::unexpected(dry_run.error());
   const auto form = negotiate(request, false);
   if (!form) return std::unexpected(form.error());
-  const Record old = registry_.store().get(*route.type, {route.namespace_, route.name});
+  const CustomKind* custom = registry_.custom().kind_of(*route.type);
+  if (custom && media_type_of(request.content_type) == "application/strategic-merge-patch+json")
+    return std::unexpected(
+        unsupported_media("application/strategic-merge-patch+json",
+                          "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"));
+  const Record old = stored(route);
   if (!old) return std::unexpected(not_found(*route.type, route.name));
   auto patched = apply_patch(request.content_type, *route.type, old->document, request.body);
   if (!patched) return std::unexpected(patched.error());
   if (auto checked = check_kind(*route.type, *patched); !checked) return std::unexpected(checked.error());
   Response noted;
-  if (auto checked = validate_fields(request.target.query, *route.type, {*patched, {}}, noted, &old->document);
+  if (auto checked = validate_fields(request.target.query, *route.type, custom, {*patched, {}}, noted, &old->document);
       !checked)
     return std::unexpected(checked.error());
   auto record = registry_.update(*route.type, {route.namespace_, route.name}, std::move(*patched), part_of(route),
@@ -170,10 +176,10 @@ StatusOr<Response> Api::remove_collection(const Request& request, const Route& r
   if (!options) return std::unexpected(options.error());
   const auto dry_run = delete_dry_run(request);
   if (!dry_run) return std::unexpected(dry_run.error());
-  const auto selection = selection_of(request, route);
+  const auto selection = selection_of(request, route, registry_.custom());
   if (!selection) return std::unexpected(selection.error());
   json::array items;
-  for (const Record& record : registry_.store().list(*route.type, route.namespace_)) {
+  for (const Record& record : registry_.store().list(*selection->stored_as, route.namespace_)) {
     if (!selection->matches(record->document)) continue;
     auto deletion = registry_.remove(*route.type, key_of(record->document), *options, *dry_run);
     if (!deletion) return std::unexpected(deletion.error());
@@ -214,10 +220,12 @@ StatusOr<Response> Api::create_subresource(const Request& request, const Route& 
 
 StatusOr<Response> Api::scale(const Request& request, const Route& route) {
   const k8s::NamespacedName key{route.namespace_, route.name};
-  Record record = registry_.store().get(*route.type, key);
+  const Record record = stored(route);
+  const CustomKind* custom = registry_.custom().kind_of(*route.type);
+  const ScalePaths paths = custom && custom->scale ? *custom->scale : ScalePaths{};
   if (!record) return std::unexpected(not_found(*route.type, route.name));
   if (request.method == "GET" || request.method == "HEAD")
-    return json_response(200, Registry::scale_of(record->document));
+    return json_response(200, Registry::scale_of(record->document, paths));
   if (request.method != "PUT" && request.method != "PATCH") return std::unexpected(method_not_allowed());
   const auto dry_run = wants_dry_run(request.target.query);
   if (!dry_run) return std::unexpected(dry_run.error());
@@ -228,13 +236,13 @@ StatusOr<Response> Api::scale(const Request& request, const Route& route) {
     wanted = std::move(body->document);
   } else {
     static const k8s::ResourceType kScale{.group = "autoscaling", .version = "v1", .plural = "scales", .kind = "Scale"};
-    auto patched = apply_patch(request.content_type, kScale, Registry::scale_of(record->document), request.body);
+    auto patched = apply_patch(request.content_type, kScale, Registry::scale_of(record->document, paths), request.body);
     if (!patched) return std::unexpected(patched.error());
     wanted = std::move(*patched);
   }
-  auto scaled = registry_.set_scale(*route.type, key, wanted, *dry_run);
+  auto scaled = registry_.set_scale(*route.type, key, wanted, paths, *dry_run);
   if (!scaled) return std::unexpected(scaled.error());
-  return json_response(200, Registry::scale_of((*scaled)->document));
+  return json_response(200, Registry::scale_of((*scaled)->document, paths));
 }
 
 }  // namespace carrick::apiserver

@@ -5,53 +5,6 @@
 namespace carrick::apiserver {
 namespace {
 
-struct GroupVersion {
-  std::string group, version;
-  std::vector<const k8s::ResourceType*> types;
-  std::string name() const { return group.empty() ? version : group + "/" + version; }
-};
-
-// Kinds that are asked, not stored (api_review.cc).
-const std::vector<k8s::ResourceType>& review_types() {
-  const auto make = [](std::string group, std::string plural, std::string kind, bool namespaced) {
-    k8s::ResourceType type{.group = std::move(group),
-                           .version = "v1",
-                           .plural = std::move(plural),
-                           .kind = std::move(kind),
-                           .namespaced = namespaced};
-    type.singular = type.plural.substr(0, type.plural.size() - 1);
-    return type;
-  };
-  static const std::vector<k8s::ResourceType> types{
-      make("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", false),
-      make("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false),
-      make("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview", false),
-      make("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview", false),
-      make("authorization.k8s.io", "localsubjectaccessreviews", "LocalSubjectAccessReview", true),
-  };
-  return types;
-}
-
-bool is_review(const k8s::ResourceType& type) {
-  return type.group == "authentication.k8s.io" || type.group == "authorization.k8s.io";
-}
-
-const std::vector<GroupVersion>& group_versions() {
-  static const std::vector<GroupVersion> all = [] {
-    std::vector<GroupVersion> out;
-    const auto add = [&out](const k8s::ResourceType& type) {
-      const auto found = std::ranges::find_if(
-          out, [&](const GroupVersion& gv) { return gv.group == type.group && gv.version == type.version; });
-      GroupVersion& gv = found == out.end() ? out.emplace_back(GroupVersion{type.group, type.version, {}}) : *found;
-      gv.types.push_back(&type);
-    };
-    for (const k8s::ResourceType& type : k8s::resource_types()) add(type);
-    for (const k8s::ResourceType& type : review_types()) add(type);
-    return out;
-  }();
-  return all;
-}
-
 json::array verbs_of(const k8s::ResourceType& type) {
   if (is_review(type)) return {"create"};
   if (type.group.empty() && type.plural == "namespaces")
@@ -77,6 +30,8 @@ std::vector<Subresource> subresources_of(const k8s::ResourceType& type) {
     out.push_back({"log", "", "v1", "Pod", {"get"}});
     out.push_back({"portforward", "", "v1", "PodPortForwardOptions", {"create", "get"}});
   }
+  if (type.plural == "serviceaccounts")
+    out.push_back({"token", "authentication.k8s.io", "v1", "TokenRequest", {"create"}});
   if (type.plural == "namespaces") out.push_back({"finalize", "", "v1", "Namespace", {"update"}});
   return out;
 }
@@ -108,12 +63,12 @@ json::object aggregated_resource(const k8s::ResourceType& type) {
   return out;
 }
 
-json::object aggregated(std::string_view version, bool core) {
+json::object aggregated(CustomKinds custom, std::string_view version, bool core) {
   json::array items;
-  for (const GroupVersion& gv : group_versions()) {
+  for (const GroupVersion& gv : group_versions(custom)) {
     if (gv.group.empty() != core) continue;
     json::array resources;
-    for (const k8s::ResourceType* type : gv.types) resources.push_back(aggregated_resource(*type));
+    for (const Offered& kind : gv.kinds) resources.push_back(aggregated_resource(*kind.type));
     json::object entry{{"version", gv.version}, {"resources", std::move(resources)}, {"freshness", "Current"}};
     const auto same = std::ranges::find_if(
         items, [&](const json::value& item) { return text_at(item.get_object(), "metadata.name") == gv.group; });
@@ -147,75 +102,60 @@ std::optional<std::string> aggregated_version(const std::vector<MediaType>& acce
   return std::nullopt;
 }
 
-DiscoveryAnswer aggregated_answer(const std::string& version, bool core) {
-  return {aggregated(version, core),
+DiscoveryAnswer aggregated_answer(CustomKinds custom, const std::string& version, bool core) {
+  return {aggregated(custom, version, core),
           "application/json;g=apidiscovery.k8s.io;v=" + version + ";as=APIGroupDiscoveryList"};
 }
 
-json::object group_object(std::string_view group) {
+json::object group_object(const std::vector<GroupVersion>& all, std::string_view group) {
   json::array versions;
-  for (const GroupVersion& gv : group_versions())
+  for (const GroupVersion& gv : all)
     if (gv.group == group) versions.push_back(json::object{{"groupVersion", gv.name()}, {"version", gv.version}});
   json::value preferred = versions.front();
   return {{"name", group}, {"versions", std::move(versions)}, {"preferredVersion", std::move(preferred)}};
 }
 
-const GroupVersion* find(std::string_view group, std::string_view version) {
-  for (const GroupVersion& gv : group_versions())
-    if (gv.group == group && gv.version == version) return &gv;
-  return nullptr;
-}
-
-std::string openapi_path(const GroupVersion& gv) { return (gv.group.empty() ? "api/" : "apis/") + gv.name(); }
-
-json::object patch_operation(const k8s::ResourceType& type) {
-  json::array parameters;
-  for (std::string_view name : {"dryRun", "fieldManager", "fieldValidation"})
-    parameters.push_back(json::object{
-        {"name", name}, {"in", "query"}, {"schema", json::object{{"type", "string"}, {"uniqueItems", true}}}});
-  return {{"x-kubernetes-action", "patch"},
-          {"x-kubernetes-group-version-kind", kind_of(type.group, type.version, type.kind)},
-          {"parameters", std::move(parameters)},
-          {"responses", json::object{{"200", json::object{{"description", "OK"}}}}}};
-}
-
 }  // namespace
 
 DiscoveryAnswer discover_core(const std::vector<MediaType>& accept, std::string_view server_address) {
-  if (const auto version = aggregated_version(accept)) return aggregated_answer(*version, true);
+  if (const auto version = aggregated_version(accept)) return aggregated_answer({}, *version, true);
   json::array addresses;
   addresses.push_back(json::object{{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", server_address}});
   return {
       {{"kind", "APIVersions"}, {"versions", json::array{"v1"}}, {"serverAddressByClientCIDRs", std::move(addresses)}}};
 }
 
-DiscoveryAnswer discover_groups(const std::vector<MediaType>& accept) {
-  if (const auto version = aggregated_version(accept)) return aggregated_answer(*version, false);
+DiscoveryAnswer discover_groups(CustomKinds custom, const std::vector<MediaType>& accept) {
+  if (const auto version = aggregated_version(accept)) return aggregated_answer(custom, *version, false);
   json::array groups;
   std::vector<std::string> seen{""};
-  for (const GroupVersion& gv : group_versions()) {
+  const auto all = group_versions(custom);
+  for (const GroupVersion& gv : all) {
     if (std::ranges::find(seen, gv.group) != seen.end()) continue;
     seen.push_back(gv.group);
-    groups.push_back(group_object(gv.group));
+    groups.push_back(group_object(all, gv.group));
   }
   return {{{"kind", "APIGroupList"}, {"apiVersion", "v1"}, {"groups", std::move(groups)}}};
 }
 
-std::optional<json::object> discover_group(std::string_view group) {
-  if (group.empty() ||
-      std::ranges::none_of(group_versions(), [&](const GroupVersion& gv) { return gv.group == group; }))
+std::optional<json::object> discover_group(CustomKinds custom, std::string_view group) {
+  const auto all = group_versions(custom);
+  if (group.empty() || std::ranges::none_of(all, [&](const GroupVersion& gv) { return gv.group == group; }))
     return std::nullopt;
-  json::object out = group_object(group);
+  json::object out = group_object(all, group);
   out["kind"] = "APIGroup";
   out["apiVersion"] = "v1";
   return out;
 }
 
-std::optional<json::object> discover_version(std::string_view group, std::string_view version) {
-  const GroupVersion* gv = find(group, version);
-  if (!gv) return std::nullopt;
+std::optional<json::object> discover_version(CustomKinds custom, std::string_view group, std::string_view version) {
+  const auto all = group_versions(custom);
+  const auto gv = std::ranges::find_if(
+      all, [&](const GroupVersion& candidate) { return candidate.group == group && candidate.version == version; });
+  if (gv == all.end()) return std::nullopt;
   json::array resources;
-  for (const k8s::ResourceType* type : gv->types) {
+  for (const Offered& kind : gv->kinds) {
+    const k8s::ResourceType* type = kind.type;
     json::object entry{{"name", type->plural},
                        {"singularName", type->singular},
                        {"namespaced", type->namespaced},
@@ -241,28 +181,6 @@ std::optional<json::object> discover_version(std::string_view group, std::string
                       {"apiVersion", "v1"},
                       {"groupVersion", gv->name()},
                       {"resources", std::move(resources)}};
-}
-
-json::object openapi_index() {
-  json::object paths;
-  for (const GroupVersion& gv : group_versions())
-    paths[openapi_path(gv)] = json::object{{"serverRelativeURL", "/openapi/v3/" + openapi_path(gv) + "?hash=1"}};
-  return {{"paths", std::move(paths)}};
-}
-
-std::optional<json::object> openapi_version(std::string_view group, std::string_view version) {
-  const GroupVersion* gv = find(group, version);
-  if (!gv) return std::nullopt;
-  json::object paths;
-  for (const k8s::ResourceType* type : gv->types) {
-    const std::string path = "/" + openapi_path(*gv) + (type->namespaced ? "/namespaces/{namespace}/" : "/") +
-                             type->plural + (is_review(*type) ? "" : "/{name}");
-    paths[path] = json::object{{is_review(*type) ? "post" : "patch", patch_operation(*type)}};
-  }
-  return json::object{{"openapi", "3.0.0"},
-                      {"info", json::object{{"title", "Kubernetes"}, {"version", "v1.33.0"}}},
-                      {"paths", std::move(paths)},
-                      {"components", json::object{{"schemas", json::object{}}}}};
 }
 
 }  // namespace carrick::apiserver

@@ -38,6 +38,7 @@ bool drops_status_on_create(const k8s::ResourceType& type) { return type.has_sta
 }  // namespace
 
 bool counts_generations(const k8s::ResourceType& type) {
+  if (k8s::find_by_plural(type.group, type.version, type.plural) != &type) return true;  // custom
   for (std::string_view plural :
        {"services", "namespaces", "nodes", "configmaps", "secrets", "serviceaccounts", "events", "endpoints", "leases",
         "resourcequotas", "limitranges", "persistentvolumes", "persistentvolumeclaims"})
@@ -47,6 +48,7 @@ bool counts_generations(const k8s::ResourceType& type) {
 
 Registry::Registry(Store& store, Options options)
     : store_(store),
+      custom_(store),
       options_(std::move(options)),
       allocator_(options_.service_ranges, options_.random ? options_.random : unpredictable) {
   if (!options_.random) options_.random = unpredictable;
@@ -133,7 +135,9 @@ StatusOr<Record> Registry::create(const k8s::ResourceType& type, std::string_vie
   if (auto named = name_new_object(type, metadata); !named) return std::unexpected(named.error());
   const k8s::NamespacedName key = key_of(document);
   if (auto allowed = check_namespace(type, namespace_, key.name); !allowed) return std::unexpected(allowed.error());
-  if (store_.get(type, key)) return std::unexpected(already_exists(type, key.name));
+  if (const CustomKind* custom = custom_.kind_of(type))
+    if (auto alive = check_definition_lives(*custom); !alive) return std::unexpected(alive.error());
+  if (store_.get(custom_.stored_as(type), key)) return std::unexpected(already_exists(type, key.name));
   for (std::string_view name :
        {"deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "resourceVersion"})
     metadata.erase(name);
@@ -152,6 +156,7 @@ StatusOr<> Registry::prepare_create(const k8s::ResourceType& type, json::object&
   if (auto typed = require_field_types(type, document); !typed) return typed;
   if (drops_status_on_create(type)) document.erase("status");
   std::vector<k8s::FieldError> errors;
+  if (auto prepared = prepare_custom(type, document, nullptr); !prepared) return prepared;
   if (is_kind(type, "", "pods")) prepare_new_pod(document);
   if (is_kind(type, "", "namespaces")) prepare_new_namespace(document);
   if (is_kind(type, "batch", "jobs")) prepare_new_job(document);
@@ -229,6 +234,7 @@ StatusOr<> Registry::prepare_update(const k8s::ResourceType& type, json::object&
                                     Part part) {
   if (auto typed = require_field_types(type, document); !typed) return typed;
   keep_server_fields(type, document, old, part);
+  if (auto prepared = prepare_custom(type, document, &old); !prepared) return prepared;
   std::vector<k8s::FieldError> errors;
   if (part != Part::kStatus) {
     if (is_kind(type, "", "services")) errors = allocator_.allocate(document, &old);
@@ -239,7 +245,10 @@ StatusOr<> Registry::prepare_update(const k8s::ResourceType& type, json::object&
   return {};
 }
 
-MergeType merge_type_of(const k8s::ResourceType& type) { return MergeType::of(type); }
+MergeType Registry::merge_type_of(const k8s::ResourceType& type) const {
+  const CustomKind* custom = custom_.kind_of(type);
+  return custom && !custom->schema.empty() ? MergeType::of_schema(custom->schema.text()) : MergeType::of(type);
+}
 
 // Ownership is followed from the first apply on (apply/managers.h); a client may also hand in what it has made of it.
 void Registry::own_fields(const k8s::ResourceType& type, json::object& document, const json::object& old, Part part,
@@ -261,7 +270,7 @@ void Registry::own_fields(const k8s::ResourceType& type, json::object& document,
 
 StatusOr<Record> Registry::update(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document,
                                   Part part, bool dry_run, const WrittenBy& by) {
-  const Record old = store_.get(type, key);
+  const Record old = custom_.as_version(type, store_.get(custom_.stored_as(type), key));
   if (!old) return std::unexpected(not_found(type, key.name));
   if (auto checked = check_update(type, key, document, *old); !checked) return std::unexpected(checked.error());
   std::optional<json::array> given;
@@ -289,8 +298,8 @@ StatusOr<Record> Registry::finish_update(const k8s::ResourceType& type, const k8
   }
   if (document == old->document) return old;
   if (counts_generations(type)) {
-    const auto without = [](json::object copy) {
-      copy.erase("status");
+    const auto without = [&](json::object copy) {
+      if (type.has_status || !custom_.kind_of(type)) copy.erase("status");
       copy.erase("metadata");
       return copy;
     };
@@ -303,7 +312,7 @@ StatusOr<Record> Registry::finish_update(const k8s::ResourceType& type, const k8
 StatusOr<Record> Registry::put(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document,
                                bool dry_run) {
   if (dry_run) return make_record(std::move(document), store_.revision());
-  auto record = store_.put(type, key, std::move(document));
+  auto record = store_.put(custom_.stored_as(type), key, std::move(document));
   if (!record) return std::unexpected(from_error(record.error()));
   return *record;
 }
@@ -311,8 +320,10 @@ StatusOr<Record> Registry::put(const k8s::ResourceType& type, const k8s::Namespa
 StatusOr<Deletion> Registry::erase(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object last,
                                    bool dry_run) {
   if (dry_run) return Deletion{make_record(std::move(last), store_.revision()), true};
-  auto record = store_.erase(type, key, std::move(last));
+  auto record = store_.erase(custom_.stored_as(type), key, std::move(last));
   if (!record) return std::unexpected(from_error(record.error()));
+  if (const CustomKind* custom = custom_.kind_of(type))
+    if (auto finished = finish_definition(*custom); !finished) return std::unexpected(finished.error());
   return Deletion{*record, true};
 }
 

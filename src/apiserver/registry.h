@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "apiserver/apply/merge_type.h"
+#include "apiserver/custom/custom_types.h"
 #include "apiserver/service_allocation.h"
 #include "apiserver/status.h"
 #include "apiserver/store.h"
@@ -50,10 +51,13 @@ class Registry {
   // pods/binding: the scheduler's write.
   StatusOr<> bind(const k8s::NamespacedName& pod, const k8s::json::object& binding, bool dry_run = false);
   // The scale subresource (autoscaling/v1) of a workload.
-  static k8s::json::object scale_of(const k8s::json::object& workload);
+  static k8s::json::object scale_of(const k8s::json::object& workload, const ScalePaths& paths = {});
   StatusOr<Record> set_scale(const k8s::ResourceType& type, const k8s::NamespacedName& key,
-                             const k8s::json::object& scale, bool dry_run = false);
+                             const k8s::json::object& scale, const ScalePaths& paths = {}, bool dry_run = false);
 
+  const CustomTypes& custom() const { return custom_; }
+  // How server-side apply sees the kind.
+  MergeType merge_type_of(const k8s::ResourceType& type) const;
   Store& store() { return store_; }
   std::string timestamp(int64_t offset_seconds = 0) const;  // RFC 3339, UTC
 
@@ -80,13 +84,18 @@ class Registry {
                            bool dry_run);
   std::string uuid();
 
+  // registry_custom.cc
+  StatusOr<> prepare_custom(const k8s::ResourceType& type, k8s::json::object& document, const k8s::json::object* old);
+  StatusOr<> prepare_definition(k8s::json::object& definition, const k8s::json::object* old) const;
+  StatusOr<Deletion> remove_definition(const Record& old, const controllers::DeleteOptions& options);
+  StatusOr<> finish_definition(const CustomKind& kind);
+  StatusOr<> check_definition_lives(const CustomKind& kind) const;
+
   Store& store_;
+  CustomTypes custom_;
   Options options_;
   ServiceAllocator allocator_;
 };
-
-// How server-side apply sees the kind.
-MergeType merge_type_of(const k8s::ResourceType& type);
 
 bool counts_generations(const k8s::ResourceType& type);
 

@@ -36,7 +36,7 @@ int64_t grace_of(const k8s::ResourceType& type, const json::object& document,
 
 StatusOr<Deletion> Registry::remove(const k8s::ResourceType& type, const k8s::NamespacedName& key,
                                     const controllers::DeleteOptions& options, bool dry_run) {
-  const Record old = store_.get(type, key);
+  const Record old = store_.get(custom_.stored_as(type), key);
   if (!old) return std::unexpected(not_found(type, key.name));
   const std::string_view uid = text_at(old->document, "metadata.uid");
   if (!options.uid.empty() && options.uid != uid)
@@ -52,6 +52,8 @@ StatusOr<Deletion> Registry::remove(const k8s::ResourceType& type, const k8s::Na
     return std::unexpected(bad_request(fmt::format(
         "gracePeriodSeconds: Invalid value: {}: must be greater than or equal to 0", *options.grace_period_seconds)));
   if (type.group.empty() && type.plural == "namespaces") return remove_namespace(old, dry_run);
+
+  if (type.group == "apiextensions.k8s.io" && !dry_run) return remove_definition(old, options);
 
   json::object document = old->document;
   if (!options.propagation.empty() || !is_terminating(document)) {
@@ -124,12 +126,14 @@ StatusOr<> Registry::bind(const k8s::NamespacedName& pod, const json::object& bi
   return {};
 }
 
-json::object Registry::scale_of(const json::object& workload) {
+json::object Registry::scale_of(const json::object& workload, const ScalePaths& paths) {
   json::object metadata;
   for (std::string_view name : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"})
     if (const json::value* value = field(workload, "metadata." + std::string(name))) metadata[name] = *value;
-  json::object status{{"replicas", number_at(workload, "status.replicas")}};
-  if (const json::object* labels = object_at(workload, "spec.selector.matchLabels")) {
+  json::object status{{"replicas", number_at(workload, paths.status)}};
+  if (!paths.selector.empty()) {
+    status["selector"] = text_at(workload, paths.selector);
+  } else if (const json::object* labels = object_at(workload, "spec.selector.matchLabels")) {
     std::string text;
     for (const auto& [key, value] : *labels)
       if (const auto* label = value.if_string())
@@ -139,13 +143,13 @@ json::object Registry::scale_of(const json::object& workload) {
   return {{"kind", "Scale"},
           {"apiVersion", "autoscaling/v1"},
           {"metadata", std::move(metadata)},
-          {"spec", json::object{{"replicas", number_at(workload, "spec.replicas", 1)}}},
+          {"spec", json::object{{"replicas", number_at(workload, paths.spec, 1)}}},
           {"status", std::move(status)}};
 }
 
 StatusOr<Record> Registry::set_scale(const k8s::ResourceType& type, const k8s::NamespacedName& key,
-                                     const json::object& scale, bool dry_run) {
-  const Record old = store_.get(type, key);
+                                     const json::object& scale, const ScalePaths& paths, bool dry_run) {
+  const Record old = custom_.as_version(type, store_.get(custom_.stored_as(type), key));
   if (!old) return std::unexpected(not_found(type, key.name));
   const json::value* replicas = field(scale, "spec.replicas");
   const int64_t count = number_at(scale, "spec.replicas");
@@ -157,7 +161,11 @@ StatusOr<Record> Registry::set_scale(const k8s::ResourceType& type, const k8s::N
                 {field_error("Invalid", "spec.replicas",
                              fmt::format("Invalid value: {}: must be greater than or equal to 0", count))}));
   json::object document = old->document;
-  child_object(document, "spec")["replicas"] = count;
+  json::object* at = &document;
+  std::string_view path = paths.spec;
+  for (size_t dot; (dot = path.find('.')) != path.npos; path.remove_prefix(dot + 1))
+    at = &child_object(*at, path.substr(0, dot));
+  (*at)[path] = count;
   if (const json::value* revision = field(scale, "metadata.resourceVersion"))
     metadata_of(document)["resourceVersion"] = *revision;
   return update(type, key, std::move(document), Part::kMain, dry_run);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apiserver/custom/custom_types.h"
 #include "base/text.h"
 
 namespace carrick::apiserver {
@@ -97,7 +98,7 @@ Result<Target> parse_target(std::string_view target) {
   return out;
 }
 
-std::optional<Route> route_of(const std::vector<std::string>& segments) {
+std::optional<Route> route_of(const std::vector<std::string>& segments, const CustomTypes* custom) {
   Route route;
   size_t at;
   if (segments.size() >= 3 && segments[0] == "api") {
@@ -110,7 +111,10 @@ std::optional<Route> route_of(const std::vector<std::string>& segments) {
   } else {
     return std::nullopt;
   }
-  const auto find = [&](const std::string& plural) { return k8s::find_by_plural(route.group, route.version, plural); };
+  const auto find = [&](const std::string& plural) {
+    const k8s::ResourceType* type = k8s::find_by_plural(route.group, route.version, plural);
+    return type || !custom ? type : custom->find(route.group, route.version, plural);
+  };
   // /namespaces/NS/RESOURCE, unless RESOURCE is a subresource of the namespace itself.
   if (segments[at] == "namespaces" && segments.size() >= at + 3) {
     if (const k8s::ResourceType* type = find(segments[at + 2]); type && type->namespaced) {

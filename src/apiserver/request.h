@@ -52,8 +52,9 @@ struct Route {
   const k8s::ResourceType* type = nullptr;
   std::string namespace_, name, subresource;
 };
+class CustomTypes;
 // nullopt when the path is none of the resource API or names an unknown resource.
-std::optional<Route> route_of(const std::vector<std::string>& segments);
+std::optional<Route> route_of(const std::vector<std::string>& segments, const CustomTypes* custom = nullptr);
 
 // One way of an Accept header to write the answer.
 struct MediaType {

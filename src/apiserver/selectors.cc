@@ -203,10 +203,12 @@ std::vector<std::string_view> selectable_fields(const k8s::ResourceType& type) {
   return fields;
 }
 
-Result<FieldQuery> FieldQuery::parse(const k8s::ResourceType& type, std::string_view text) {
+Result<FieldQuery> FieldQuery::parse(const k8s::ResourceType& type, std::string_view text,
+                                     const std::vector<std::string>& more) {
   FieldQuery query;
   if (trim(text).empty()) return query;
-  const auto known = selectable_fields(type);
+  auto known = selectable_fields(type);
+  known.insert(known.end(), more.begin(), more.end());
   for (std::string_view part : split(text, ',')) {
     part = trim(part);
     if (part.empty()) continue;

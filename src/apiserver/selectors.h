@@ -35,7 +35,9 @@ class LabelQuery {
 // known; the error of an unknown one is the API's sentence.
 class FieldQuery {
  public:
-  static Result<FieldQuery> parse(const k8s::ResourceType& type, std::string_view text);
+  // `more`: fields that a definition names for its own kind.
+  static Result<FieldQuery> parse(const k8s::ResourceType& type, std::string_view text,
+                                  const std::vector<std::string>& more = {});
   bool matches(const k8s::json::object& document) const;
   bool empty() const { return terms_.empty(); }
   // The name that metadata.name=X asks for; empty when it does not ask for one.

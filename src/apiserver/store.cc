@@ -10,7 +10,11 @@ namespace carrick::apiserver {
 namespace {
 using Type = controllers::ObjectEvent::Type;
 
-std::string storage_name(const k8s::ResourceType& type) { return type.group + "/" + type.version + "/" + type.plural; }
+// Custom kinds are kept under one name for all their versions.
+std::string storage_name(const k8s::ResourceType& type) {
+  const bool built_in = k8s::find_by_plural(type.group, type.version, type.plural) == &type;
+  return type.group + "/" + (built_in ? type.version : "*") + "/" + type.plural;
+}
 
 void set_revision(k8s::json::object& document, uint64_t revision) {
   metadata_of(document)["resourceVersion"] = std::to_string(revision);
@@ -39,7 +43,8 @@ Result<void> Store::load() {
   return journal_->load([this](std::string_view resource, std::string_view text) -> Result<void> {
     const auto parts = split(resource, '/');
     const k8s::ResourceType* type = parts.size() == 3 ? k8s::find_by_plural(parts[0], parts[1], parts[2]) : nullptr;
-    if (!type) {
+    const bool custom = parts.size() == 3 && parts[1] == "*";
+    if (!type && !custom) {
       log::warn("the object database holds objects of {}, which this server does not offer: left alone", resource);
       return {};
     }
@@ -51,9 +56,20 @@ Result<void> Store::load() {
     k8s::json::object& document = value.get_object();
     const uint64_t revision = revision_of(document);
     const k8s::NamespacedName key = key_of(document);
-    objects_[type][key] = make_record(std::move(document), revision);
+    Record record = make_record(std::move(document), revision);
+    if (custom)
+      unclaimed_[std::string(resource)].push_back(std::move(record));
+    else
+      objects_[type][key] = std::move(record);
     return {};
   });
+}
+
+void Store::adopt(const k8s::ResourceType& type) {
+  const auto found = unclaimed_.find(storage_name(type));
+  if (found == unclaimed_.end()) return;
+  for (Record& record : found->second) objects_[&type][key_of(record->document)] = std::move(record);
+  unclaimed_.erase(found);
 }
 
 Record Store::get(const k8s::ResourceType& type, const k8s::NamespacedName& key) const {

@@ -61,6 +61,9 @@ class Store {
   // `last` is the state that the DELETED event carries.
   Result<Record> erase(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object last);
 
+  // Objects of a kind that was not known when the database was opened.
+  void adopt(const k8s::ResourceType& type);
+
   // Events with a revision above `after`, oldest first; nullopt when some of them are forgotten.
   std::optional<std::vector<std::shared_ptr<const StoreEvent>>> events_after(uint64_t after) const;
   void subscribe(std::function<void(const StoreEvent&)> callback) { subscribers_.push_back(std::move(callback)); }
@@ -74,6 +77,7 @@ class Store {
   void trim();
 
   std::unique_ptr<Journal> journal_;
+  std::map<std::string, std::vector<Record>> unclaimed_;  // custom objects, until their definition comes
   std::unordered_map<const k8s::ResourceType*, Objects> objects_;
   uint64_t revision_ = 0;
   std::deque<std::shared_ptr<const StoreEvent>> log_;

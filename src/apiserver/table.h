@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "apiserver/document.h"
 #include "apiserver/store.h"
 
@@ -16,7 +18,7 @@ struct Column {
 // The rows are made at `now` (seconds since 1970): ages are text.
 struct Printer {
   std::vector<Column> columns;
-  json::array (*cells)(const json::object& document, int64_t now) = nullptr;
+  std::function<json::array(const json::object& document, int64_t now)> cells;
 };
 const Printer& printer_for(const k8s::ResourceType& type);
 

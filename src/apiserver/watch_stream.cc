@@ -39,7 +39,7 @@ WatchStream::WatchStream(Options options, uint64_t revision)
   if (options_.form.shape == Form::Shape::kPlain) return;
   // Made at once: the first line of a table carries its columns, and later changes must not overtake it.
   for (const Record& record : std::exchange(options_.initial, {}))
-    pending_.push_back(std::make_shared<const std::string>(shaped_line("ADDED", record->document)));
+    pending_.push_back(std::make_shared<const std::string>(shaped_line("ADDED", shown(record)->document)));
   if (std::exchange(options_.mark_end_of_initial, false))
     pending_.push_back(std::make_shared<const std::string>(bookmark_line(revision, true)));
 }
@@ -65,7 +65,13 @@ void WatchStream::fail(const json::object& status) {
   if (on_ready) on_ready();
 }
 
+Record WatchStream::shown(const Record& record) const {
+  return options_.custom ? options_.custom->as_version(*options_.selection.type, record) : record;
+}
+
 WatchStream::Line WatchStream::plain_line(const StoreEvent& event, Type type) {
+  if (const Record other = shown(event.object); other != event.object)
+    return std::make_shared<const std::string>(line_of(name_of(type), other->bytes));
   std::weak_ptr<const std::string>& shared = event.lines[static_cast<size_t>(type)];
   if (Line line = shared.lock()) return line;
   Line line = std::make_shared<const std::string>(line_of(name_of(type), event.object->bytes));
@@ -82,7 +88,8 @@ std::string WatchStream::shaped_line(std::string_view type, const json::object& 
     case Form::Shape::kTable:
       break;
   }
-  const Printer& printer = printer_for(*options_.selection.type);
+  const CustomKind* custom = options_.custom ? options_.custom->kind_of(*options_.selection.type) : nullptr;
+  const Printer& printer = custom ? custom->printer : printer_for(*options_.selection.type);
   json::array rows;
   rows.push_back(table_row(printer, document, options_.form.row_object, options_.now()));
   json::value columns;  // null after the first line, as clients expect
@@ -103,7 +110,7 @@ void WatchStream::offer(const StoreEvent& event) {
   const Type type = now && before ? Type::kModified : now ? Type::kAdded : Type::kDeleted;
   const bool left = type == Type::kDeleted && event.type != Type::kDeleted;
   if (options_.form.shape == Form::Shape::kPlain && !left) return push(plain_line(event, type));
-  json::object document = left ? event.previous->document : event.object->document;
+  json::object document = shown(left ? event.previous : event.object)->document;
   if (left) metadata_of(document)["resourceVersion"] = std::to_string(event.object->revision);
   push(std::make_shared<const std::string>(shaped_line(name_of(type), document)));
 }
@@ -151,7 +158,7 @@ std::string WatchStream::take_lines(size_t limit) {
   std::string out;
   std::vector<Record>& initial = options_.initial;
   for (; next_initial_ < initial.size() && out.size() < limit; ++next_initial_) {
-    const Record record = std::move(initial[next_initial_]);
+    const Record record = shown(std::move(initial[next_initial_]));
     out += line_of("ADDED", record->bytes);
   }
   if (next_initial_ < initial.size()) return out;
@@ -169,7 +176,7 @@ WatchHub::WatchHub(Store& store) {
 }
 
 void WatchHub::add(const std::shared_ptr<WatchStream>& stream) {
-  auto& streams = streams_[&stream->type()];
+  auto& streams = streams_[&stream->stored_type()];
   std::erase_if(streams,
                 [](const auto& weak) { return weak.expired(); });  // kinds that never change are never dispatched
   streams.push_back(stream);

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "apiserver/custom/custom_types.h"
 #include "apiserver/selectors.h"
 #include "apiserver/store.h"
 #include "apiserver/table.h"
@@ -24,7 +25,8 @@ struct Form {
 // What a list or watch asks for.
 struct Selection {
   const k8s::ResourceType* type = nullptr;
-  std::string namespace_;  // empty = all
+  const k8s::ResourceType* stored_as = nullptr;  // what its events are of
+  std::string namespace_;                        // empty = all
   LabelQuery labels;
   FieldQuery fields;
   bool matches(const k8s::json::object& document) const;
@@ -40,7 +42,8 @@ class WatchStream {
     std::vector<Record> initial;  // sent as ADDED; plain objects become lines only when they are sent
     bool bookmarks = false;
     bool mark_end_of_initial = false;  // API-S7
-    std::function<int64_t()> now;      // seconds since 1970, for ages in tables
+    const CustomTypes* custom = nullptr;
+    std::function<int64_t()> now;  // seconds since 1970, for ages in tables
     size_t max_pending_bytes = 16u << 20;
     int timeout_seconds = 0;  // the client's; 0 = the server's choice
   };
@@ -53,7 +56,7 @@ class WatchStream {
   // Whole lines, about `limit` bytes; empty when there is nothing to send now.
   std::string take(size_t limit);
   bool finished() const { return finished_ && pending_.empty() && next_initial_ == options_.initial.size(); }
-  const k8s::ResourceType& type() const { return *options_.selection.type; }
+  const k8s::ResourceType& stored_type() const { return *options_.selection.stored_as; }
   int timeout_seconds() const { return options_.timeout_seconds; }
   bool wants_bookmarks() const { return options_.bookmarks; }
   // Called whenever something to send came; must not call back into the stream.
@@ -63,6 +66,7 @@ class WatchStream {
   using Line = std::shared_ptr<const std::string>;
   void push(Line line);
   std::string take_lines(size_t limit);
+  Record shown(const Record& record) const;  // in the version that is watched
   Line plain_line(const StoreEvent& event, controllers::ObjectEvent::Type type);
   std::string shaped_line(std::string_view type, const k8s::json::object& document);
   std::string bookmark_line(uint64_t revision, bool end_of_initial);

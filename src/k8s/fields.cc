@@ -30,8 +30,12 @@ class Catalogue {
         if (const ResourceType* type = find_by_kind(api, kind)) roots_.emplace(type, object);
         continue;
       }
-      const bool atomic = words[0].ends_with('%');
-      ObjectFields& object = objects_[words[0].substr(0, words[0].size() - atomic)];
+      const size_t at = words[0].find('@');
+      const bool atomic = words[0][at - 1] == '%';
+      const std::string_view name = words[0].substr(0, at - atomic);
+      ObjectFields& object = objects_[name];
+      object.type_name = name;
+      object.part = words[0].substr(at + 1);
       object.atomic = atomic;
       for (size_t i = 1; i < words.size(); ++i) add(object, words[i]);
     }
@@ -76,6 +80,10 @@ class Catalogue {
 
   Field parse(std::string_view text) {
     Field field;
+    if (text.ends_with('^')) {
+      field.required = true;
+      text.remove_suffix(1);
+    }
     if (text.ends_with('+')) {
       field.retains_keys = true;
       text.remove_suffix(1);

@@ -26,6 +26,7 @@ struct Field {
   std::string_view merge_key;  // a strategic merge patch merges this list of objects by that key (patchMergeKey)
   bool merges_values = false;  // ... this list of values as a set
   bool retains_keys = false;   // ... keeps only the members that the patch names in $retainKeys
+  bool required = false;       // a document without it is not valid
   bool keeps_empty = false;    // an empty value in protobuf is a value, not absence
   // Server-side apply. A list: "set", or the keys by which its elements are known ("port,protocol"), or empty: it has
   // one owner. A map or an object: "atomic" when it has one owner, "granular" when each field has one although the
@@ -43,6 +44,7 @@ struct Member {
 const Member* find_member(const std::vector<Member>& members, uint32_t number);
 
 struct ObjectFields {
+  std::string_view type_name, part;  // "PodSpec" of "core/v1"; "core.Event" where a name occurs twice
   std::map<std::string_view, Field> fields;
   std::vector<Member> members;  // in the order of their numbers
   bool atomic = false;          // server-side apply: one owner for all of it

@@ -70,6 +70,8 @@ std::vector<ResourceType> make_types() {
       make(rbac, "ClusterRoleBinding", "clusterrolebindings", kCluster),
       make("storage.k8s.io/v1", "StorageClass", "storageclasses", kCluster, kNone, {"sc"}),
       make("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", kCluster, kNone, {"pc"}),
+      make("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", kCluster, kStatus,
+           {"crd", "crds"}, {"api-extensions"}),
       make("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", kNamespaced, kStatus, {"hpa"}, all),
   };
 }

@@ -2,31 +2,29 @@
 // OpenAPI document of the same version (api/openapi-spec/swagger.json of k8s.io/kubernetes, which is only a file here: `go mod
 // download k8s.io/kubernetes@v1.35.4` brings it). Run it again when that version is raised:
 //
-//	cd tools/api_fields && go run . fields > ../../src/k8s/api_fields.inc && go run . docs > ../../src/apiserver/openapi/api_docs.z
+//	cd tools/api_fields && go run . > ../../src/k8s/api_fields.inc
 //
-// fields: one line a type: its name, then its fields as name:type. Types: s string, i int32, l int64, b boolean, d float64,
+// One line a type: its name and, after @, the part of the API that it is of; then its fields as name:type. Types: s string, i int32, l int64, b boolean, d float64,
 // y bytes (base64), t time, m time with microseconds, q quantity, x int-or-string, e list of strings that protobuf wraps into a
 // message, * anything (in protobuf a message that holds JSON), B A S a JSON schema or a boolean, a list of schemas, a list of
 // strings, or the name of another line; before it [] for a list and {} for a map. After it: @key for a list that a strategic
 // merge patch merges by that key, ! for a list of values that it merges, + for a map of which it keeps only the keys it names
-// ($retainKeys); then # and the field's number in protobuf (2.1: field 1 of the message in field 2, which JSON writes without
+// ($retainKeys), ^ for a required field; then # and the field's number in protobuf (2.1: field 1 of the message in field 2, which JSON writes without
 // a level of its own; none: not in protobuf), and ? where an empty value on the wire is a value (a pointer in Go, or a field
 // that JSON never leaves out); then, for server-side apply, %set, %key,key for a list that is a map by those keys, %atomic for
 // a map or object with one owner, %granular for one that has an owner a field although its type says %atomic. Lists without
-// a word have one owner. A % behind the type's own name: one owner for all of it.
-//
-// docs: zlib; a line a type: name, full name, description, separated by tabs; below it a line a field, after a blank: name, r
-// when required, description. Line ends inside a description are \n.
+// a word have one owner. A % behind the type's own name: one owner for all of it. Descriptions are not taken over: Carrick has its
+// own (src/apiserver/openapi/field_docs.inc).
 package main
 
 import (
-	"compress/zlib"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -80,7 +78,6 @@ var (
 	names = map[reflect.Type]string{}
 	used  = map[string]reflect.Type{}
 	lines = map[string]string{}
-	docs  = map[string]string{}
 	spec  = readSpec()
 
 	unnumbered = regexp.MustCompile(`#[0-9.]+\??`)
@@ -105,18 +102,16 @@ func nameOf(t reflect.Type) string {
 	if definition.MapType == "atomic" {
 		atomic = "%"
 	}
-	lines[name] = name + atomic + fields(t, "", definition)
-	docs[name] = document(name, t, definition)
+	lines[name] = name + atomic + "@" + partOf(t) + fields(t, "", definition)
 	return name
 }
 
 type schema struct {
-	Description string
-	Required    []string
-	Properties  map[string]schema
-	ListType    string   `json:"x-kubernetes-list-type"`
-	ListKeys    []string `json:"x-kubernetes-list-map-keys"`
-	MapType     string   `json:"x-kubernetes-map-type"`
+	Required   []string
+	Properties map[string]schema
+	ListType   string   `json:"x-kubernetes-list-type"`
+	ListKeys   []string `json:"x-kubernetes-list-map-keys"`
+	MapType    string   `json:"x-kubernetes-map-type"`
 }
 
 func readSpec() map[string]schema {
@@ -140,24 +135,10 @@ func fullName(t reflect.Type) string {
 	return strings.ReplaceAll(strings.Replace(t.PkgPath(), "k8s.io", "io.k8s", 1), "/", ".") + "." + t.Name()
 }
 
-func document(name string, t reflect.Type, definition schema) string {
-	escape := func(text string) string { return strings.ReplaceAll(strings.ReplaceAll(text, "\t", " "), "\n", "\\n") }
-	out := name + "\t" + fullName(t) + "\t" + escape(definition.Description) + "\n"
-	fields := []string{}
-	for field := range definition.Properties {
-		fields = append(fields, field)
-	}
-	sort.Strings(fields)
-	for _, field := range fields {
-		required := ""
-		for _, other := range definition.Required {
-			if other == field {
-				required = "r"
-			}
-		}
-		out += " " + field + "\t" + required + "\t" + escape(definition.Properties[field].Description) + "\n"
-	}
-	return out
+// core/v1 of k8s.io/api/core/v1, meta/v1 of k8s.io/apimachinery/pkg/apis/meta/v1.
+func partOf(t reflect.Type) string {
+	parts := strings.Split(t.PkgPath(), "/")
+	return strings.Join(parts[len(parts)-2:], "/")
 }
 
 func ownership(f schema) string {
@@ -206,6 +187,9 @@ func fields(t reflect.Type, inside string, definition schema) string {
 		}
 		if strings.Contains(strategy, "retainKeys") {
 			out += "+"
+		}
+		if slices.Contains(definition.Required, tag[0]) {
+			out += "^"
 		}
 		if number != "" {
 			out += "#" + number
@@ -281,21 +265,11 @@ func main() {
 			roots = append(roots, fmt.Sprintf("=%s/%s %s", api, t.Name(), nameOf(t)))
 		}
 	}
-	texts := lines
-	if os.Args[1] == "docs" {
-		texts = docs
-	}
 	all := []string{}
-	for _, text := range texts {
+	for _, text := range lines {
 		all = append(all, text)
 	}
 	sort.Strings(all)
-	if os.Args[1] == "docs" {
-		w, _ := zlib.NewWriterLevel(os.Stdout, zlib.BestCompression)
-		defer w.Close()
-		fmt.Fprint(w, strings.Join(all, ""))
-		return
-	}
 	fmt.Println("// Made by tools/api_fields from k8s.io/api v0.35.4 (Apache-2.0); do not edit.")
 	for _, line := range append(roots, all...) {
 		fmt.Printf("%q \"\\n\"\n", line)
