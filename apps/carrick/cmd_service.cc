@@ -2,6 +2,7 @@
 #include <CLI/Validators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/json.hpp>
 #include <cstdio>
 
 #include "base/text.h"
@@ -13,6 +14,8 @@
 
 namespace carrick::app {
 namespace {
+
+namespace json = boost::json;
 
 struct Flags {
   std::string name, node, lab = "carrick", output = "text";
@@ -33,9 +36,31 @@ Result<k8s::NamespacedName> parse_name(const std::string& text) {
   return fail(ErrorKind::kInvalid, "\"{}\" is not NAMESPACE/NAME of a Service", text);
 }
 
-Result<std::string> answer(const explain::World& world, const Flags& flags) {
+// What the agents have counted; a node whose agent does not answer is named and left out.
+Result<std::vector<explain::EndpointHits>> ask_hits(const Flags& flags, const k8s::NamespacedName& service) {
+  std::vector<explain::EndpointHits> out;
+  for (const auto& door : lab::agent_doors(TRY(lab::find_running_lab(flags.source.lab)))) {
+    if (!flags.node.empty() && door.node != flags.node) continue;
+    auto answer = lab::ask_agent(door, json::object{{"verb", "hits"}, {"service", service.str()}});
+    if (!answer || !answer->is_array()) {
+      std::fprintf(stderr, "carrick service: hits of %s are missing: %s\n", door.node.c_str(),
+                   answer ? "not understood" : answer.error().message.c_str());
+      continue;
+    }
+    for (const auto& value : answer->as_array()) {
+      const json::object& one = value.as_object();
+      out.push_back({std::string(one.at("clause").as_string()),
+                     {TRY(net::IpAddress::parse(one.at("address").as_string())), one.at("port").to_number<uint16_t>()},
+                     one.at("hits").to_number<uint64_t>()});
+    }
+  }
+  return out;
+}
+
+Result<std::string> answer(const explain::World& world, const Flags& flags, bool with_hits) {
   auto name = TRY(parse_name(flags.name));
   auto report = TRY(explain::report_service(world, name, flags.node));
+  if (with_hits) explain::add_hits(report, TRY(ask_hits(flags, name)));
   return flags.output == "json" ? explain::to_json(report) + "\n" : explain::to_text(report);
 }
 
@@ -49,16 +74,18 @@ Result<void> follow(const Flags& flags) {
   std::string last;
   Result<void> outcome;
   watch::SnapshotWatcher watcher(io, client, [&](auto snapshot, const auto&) {
-    auto text = answer(explain::make_world(std::move(snapshot)), flags);
+    const auto world = explain::make_world(std::move(snapshot));
+    auto plain = answer(world, flags, false);  // connections alone are no reason to print it again
+    if (plain && *plain == last) return;
+    auto text = plain ? answer(world, flags, true) : plain;
     if (!text) {
       outcome = std::unexpected(text.error());
       io.stop();
       return;
     }
-    if (*text == last) return;
     std::printf("%s%s", last.empty() || flags.output == "json" ? "" : "\n---\n", text->c_str());
     std::fflush(stdout);
-    last = std::move(*text);
+    last = std::move(*plain);
   });
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](auto, int) { io.stop(); });
@@ -70,7 +97,7 @@ Result<void> follow(const Flags& flags) {
 Result<void> run(const Flags& flags) {
   if (flags.watch) return follow(flags);
   auto world = TRY(load_world(flags.source, "service"));
-  std::fputs(TRY(answer(world, flags)).c_str(), stdout);
+  std::fputs(TRY(answer(world, flags, flags.source.paths.empty())).c_str(), stdout);
   return {};
 }
 

@@ -62,6 +62,7 @@ HASH_MAP(members, struct member_key, __u32, 262144);
 HASH_MAP(choices, struct choice_key, struct choice_value, 262144);
 LPM_MAP(sources, struct source_lpm_key, __u32, 16384);
 LRU_MAP(affinity, struct affinity_key, struct affinity_value, 16384);
+LRU_MAP(hits, struct hit_key, __u64, 16384);
 LRU_MAP(sockets, struct socket_key, struct socket_value, 16384);
 LRU_MAP(flows, struct flow_key, struct flow_value, 262144);
 LRU_MAP(fragments, struct fragment_key, struct fragment_value, 4096);

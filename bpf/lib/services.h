@@ -74,17 +74,31 @@ GLOBAL int remember_affinity(const struct affinity_key *key, const struct backen
   return bpf_map_update_elem(&affinity, key, &value, BPF_ANY);
 }
 
+static __always_inline void count_hit(const struct frontend_value *frontend, const struct backend_value *backend) {
+  struct hit_key key = {.service_id = frontend->service_id, .port_be = backend->port_be};
+  copy_address(&key.backend, &backend->address);
+  __u64 *hit = bpf_map_lookup_elem(&hits, &key), one = 1;
+  if (hit)
+    __sync_fetch_and_add(hit, 1);
+  else
+    bpf_map_update_elem(&hits, &key, &one, BPF_ANY);
+}
+
 /* One of the frontend's backends for this client into *out; 0, or enum wire_drop. */
 GLOBAL int choose_backend(const struct frontend_value *frontend, const struct affinity_key *client, __u32 hash,
                           struct backend_value *out) {
   if (!frontend || !client || !out) return DROP_NO_BACKEND;
   if (!frontend->count) return frontend->flags & FRONTEND_DROP_WHEN_EMPTY ? DROP_NO_LOCAL_BACKEND : DROP_NO_BACKEND;
-  if (frontend->affinity_seconds && recall_affinity(client, frontend, out)) return 0;
+  if (frontend->affinity_seconds && recall_affinity(client, frontend, out)) {
+    count_hit(frontend, out);
+    return 0;
+  }
   const struct backend_value *backend = find_backend(frontend, hash);
   if (!backend) return DROP_NO_BACKEND; /* the row changes under us: the client tries again */
   copy_address(&out->address, &backend->address);
   out->port_be = backend->port_be;
   out->flags = backend->flags;
   if (frontend->affinity_seconds) remember_affinity(client, backend);
+  count_hit(frontend, out);
   return 0;
 }

@@ -27,7 +27,7 @@ struct frontend_value {
   __u64 set;
   __u64 sources; /* name of the list of clients in `sources`, by its content as well; 0: everybody */
   __u64 table;   /* of the consistent choice (wire/choice.h); 0: choose without */
-  __u32 count; /* 0: refuse, or drop with FRONTEND_DROP_WHEN_EMPTY */
+  __u32 count;   /* 0: refuse, or drop with FRONTEND_DROP_WHEN_EMPTY */
   __u32 affinity_seconds;
   __u32 flags; /* enum frontend_flags */
   __u32 pad0;
@@ -87,6 +87,16 @@ struct affinity_value {
   __u32 seen; /* seconds of the boot clock */
 };
 WIRE_ASSERT(sizeof(struct affinity_value) == 24);
+
+/* LRU hits: how often an endpoint was chosen -> __u64. What was chosen least lately is forgotten first. */
+struct hit_key {
+  __u64 service_id;
+  struct wire_address backend;
+  __be16 port_be;
+  __u16 pad0;
+  __u32 pad1;
+};
+WIRE_ASSERT(sizeof(struct hit_key) == 32);
 
 /* LRU sockets: what a connected or sending socket was pointed at, so that recvmsg and getpeername name the frontend. */
 struct socket_key {

@@ -10,17 +10,12 @@
 
 #include "base/timestamp.h"
 #include "kernel/programs.h"
+#include "realize/encode.h"
 
 namespace carrick::agent {
 namespace {
 
 namespace json = boost::json;
-
-net::IpAddress address_of(const wire_address& wire) {
-  std::array<uint8_t, 16> bytes;
-  std::memcpy(bytes.data(), wire.bytes, bytes.size());
-  return net::IpAddress(bytes);
-}
 
 std::string protocol_text(uint8_t number) {
   auto name = net::protocol_name(static_cast<net::Protocol>(number));
@@ -73,8 +68,8 @@ size_t DropLog::Hash::operator()(const Key& key) const noexcept {
 
 void DropLog::add(const drop_event& event, const Namer& namer) {
   ++events_;
-  Key key{.from = address_of(event.tuple.src),
-          .to = address_of(event.tuple.dst),
+  Key key{.from = realize::address_of(event.tuple.src),
+          .to = realize::address_of(event.tuple.dst),
           .ifindex = event.ifindex,
           .to_port = ntohs(event.tuple.dport_be),
           .reason = event.reason,

@@ -15,6 +15,7 @@
 #include "agent/health.h"
 #include "agent/metrics.h"
 #include "agent/node_links.h"
+#include "agent/service_hits.h"
 #include "agent/status.h"
 #include "base/log.h"
 #include "base/metrics_page.h"
@@ -125,6 +126,7 @@ class Node {
                         [this](const boost::json::object&) -> Result<boost::json::value> { return status(); });
     cni_->register_verb(
         "drops", [this](const boost::json::object& request) -> Result<boost::json::value> { return drops(request); });
+    cni_->register_verb("hits", [this](const boost::json::object& request) { return hits(request); });
     cni_->register_verb("metrics", [this](const boost::json::object&) -> Result<boost::json::value> {
       return boost::json::value(metrics_page(status_inputs()));
     });
@@ -389,6 +391,14 @@ class Node {
     auto out = drop_log_.since(after && after->is_number() ? after->to_number<uint64_t>() : 0, events_to_wall_clock());
     out["node"] = options_.node_name;
     return out;
+  }
+
+  // {"service": "NAMESPACE/NAME"} -> service_hits
+  Result<boost::json::value> hits(const boost::json::object& request) const {
+    const auto* service = request.if_contains("service");
+    if (!service || !service->is_string()) return fail(ErrorKind::kInvalid, "hits: \"service\" is missing");
+    if (!tables_) return boost::json::value(boost::json::array{});
+    return TRY(service_hits(*programs_->map("hits"), *tables_, std::string(service->as_string())));
   }
 
   std::string name_for_drop(const net::SocketAddress& at, net::Protocol protocol) const {

@@ -90,7 +90,8 @@ class Reporter {
     auto found = rows_.find(fmt::format("spec.ports[{}]", index));
     if (found == rows_.end()) return;
     const auto& spec = service_.spec.ports[index];
-    ReportedPort port{.name = spec.name,
+    ReportedPort port{.clause = found->first,
+                      .name = spec.name,
                       .port = static_cast<uint16_t>(spec.port),
                       .node_port = static_cast<uint16_t>(spec.nodePort),
                       .protocol = desired::protocol_or_tcp(spec.protocol),
@@ -206,6 +207,16 @@ Result<ServiceReport> report_service(const World& world, const k8s::NamespacedNa
   return Reporter(world, *found->second, std::move(nodes)).run();
 }
 
+void add_hits(ServiceReport& report, const std::vector<EndpointHits>& hits) {
+  for (auto& port : report.ports)
+    for (auto& endpoint : port.endpoints) {
+      uint64_t sum = 0;
+      for (const auto& one : hits)
+        if (one.clause == port.clause && one.target == endpoint.target) sum += one.hits;
+      endpoint.hits = sum;
+    }
+}
+
 std::string to_text(const ServiceReport& report) {
   std::string out = head_text(report);
   for (const auto& port : report.ports) {
@@ -218,11 +229,12 @@ std::string to_text(const ServiceReport& report) {
                              : net::SocketAddress{*net::IpAddress::parse(address.address), address.port}.str());
     if (!port.nothing.empty()) out += "  connections are " + port.nothing + "\n";
     if (port.endpoints.empty()) continue;
-    TextTable table(
-        {"  ENDPOINT", "POD", "NODE", "ZONE", "STATE", "PODS OF", "FROM OUTSIDE AT", "NOT USED ELSEWHERE BECAUSE"});
+    TextTable table({"  ENDPOINT", "POD", "NODE", "ZONE", "STATE", "HITS", "PODS OF", "FROM OUTSIDE AT",
+                     "NOT USED ELSEWHERE BECAUSE"});
     for (const auto& one : port.endpoints)
       table.add({"  " + one.target.str(), or_dash(one.pod), or_dash(one.node), or_dash(one.zone), one.state,
-                 users_text(one.pods_of, report.nodes), users_text(one.outside_at, report.nodes), one.why_not});
+                 one.hits ? std::to_string(*one.hits) : "-", users_text(one.pods_of, report.nodes),
+                 users_text(one.outside_at, report.nodes), one.why_not});
     out += table.str();
   }
   return out;
@@ -234,7 +246,7 @@ std::string to_json(const ServiceReport& report) {
     json::array addresses, endpoints;
     for (const auto& one : port.addresses)
       addresses.push_back(json::object{{"kind", one.kind}, {"address", one.address}, {"port", one.port}});
-    for (const auto& one : port.endpoints)
+    for (const auto& one : port.endpoints) {
       endpoints.push_back(json::object{{"address", one.target.address.str()},
                                        {"port", one.target.port},
                                        {"pod", one.pod},
@@ -245,6 +257,8 @@ std::string to_json(const ServiceReport& report) {
                                        {"outsideAt", json::value_from(one.outside_at)},
                                        {"whyNot", one.why_not},
                                        {"slice", one.owner.name.view()}});
+      if (one.hits) endpoints.back().as_object()["hits"] = *one.hits;
+    }
     json::object out{{"name", port.name},
                      {"port", port.port},
                      {"protocol", net::protocol_name(port.protocol)},

@@ -18,11 +18,13 @@ struct ReportedEndpoint {
   std::string state;                    // "ready", "draining" (terminating but serving), "terminating", "not ready"
   std::vector<std::string> pods_of;     // nodes whose pods and processes use it by the ClusterIP
   std::vector<std::string> outside_at;  // nodes that send it what enters by NodePort, external IP or load balancer
+  std::optional<uint64_t> hits;         // connections led to it, where the nodes were asked
   std::string why_not;                  // some node does not use it: the reason; empty when all do
   desired::Owner owner;                 // the EndpointSlice
 };
 
 struct ReportedPort {
+  std::string clause;  // "spec.ports[i]"
   std::string name;
   uint16_t port = 0, node_port = 0;
   net::Protocol protocol = net::Protocol::kTcp;
@@ -44,6 +46,14 @@ struct ServiceReport {
 
 // kNotFound with the nearest name when there is no such Service. `node`: as seen from that one alone, empty = all.
 Result<ServiceReport> report_service(const World& world, const k8s::NamespacedName& name, const std::string& node = {});
+
+// How often an endpoint was chosen by one node; add_hits sums what the nodes say. Endpoints without any have 0 then.
+struct EndpointHits {
+  std::string clause;  // "spec.ports[i]"
+  net::SocketAddress target;
+  uint64_t hits = 0;
+};
+void add_hits(ServiceReport& report, const std::vector<EndpointHits>& hits);
 
 std::string to_text(const ServiceReport& report);
 std::string to_json(const ServiceReport& report);

@@ -55,6 +55,16 @@ TEST_F(ServiceReports, AddressesAndWhoUsesEachEndpoint) {
   EXPECT_EQ(report("node-1").ports[0].endpoints[1].pods_of, std::vector<std::string>{"node-1"});
 }
 
+TEST_F(ServiceReports, HitsAreSummedOverNodesAndPortsAreKeptApart) {
+  auto out = report();
+  EXPECT_FALSE(out.ports[0].endpoints[0].hits) << "nobody was asked";
+  const auto target = out.ports[0].endpoints[0].target;
+  add_hits(out, {{"spec.ports[0]", target, 3}, {"spec.ports[0]", target, 4}, {"spec.ports[1]", target, 50}});
+  EXPECT_EQ(out.ports[0].endpoints[0].hits, 7u);
+  EXPECT_EQ(out.ports[0].endpoints[1].hits, 0u);
+  EXPECT_NE(to_json(out).find("\"hits\":7"), std::string::npos);
+}
+
 TEST_F(ServiceReports, EachReasonForNotBeingUsed) {
   auto changed = slice();
   changed.endpoints[0].conditions = {.ready = false, .serving = false, .terminating = false};

@@ -23,6 +23,7 @@ FakePrograms::FakePrograms(const MapSizes& sizes) : event_signal(::eventfd(0, EF
   add("backends", sizeof(backend_key), sizeof(backend_value), sizes.backends);
   add("choices", sizeof(choice_key), sizeof(choice_value), sizes.choices);
   add("sources", sizeof(source_lpm_key), 4, sizes.sources);
+  add("hits", sizeof(hit_key), sizeof(uint64_t), sizes.hits);
   add("sockets", sizeof(socket_key), sizeof(socket_value), sizes.sockets);
   add("members", sizeof(member_key), 4, sizes.members);
   // An array always has its rows.

@@ -52,9 +52,9 @@ struct RingCloser {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
 
-constexpr std::array kPinnedMaps = {"config",    "pods",     "peers",   "cidrs",     "policy",
-                                    "frontends", "backends", "members", "choices",   "sources",
-                                    "affinity",  "sockets",  "flows",   "fragments", "drops"};
+constexpr std::array kPinnedMaps = {"config",   "pods",    "peers",     "cidrs",   "policy",   "frontends",
+                                    "backends", "members", "choices",   "sources", "affinity", "hits",
+                                    "sockets",  "flows",   "fragments", "drops"};
 
 void set_sizes(dataplane& skeleton, const MapSizes& sizes) {
   const auto& maps = skeleton.maps;
@@ -68,6 +68,7 @@ void set_sizes(dataplane& skeleton, const MapSizes& sizes) {
   bpf_map__set_max_entries(maps.sources, sizes.sources);
   bpf_map__set_max_entries(maps.choices, sizes.choices);
   bpf_map__set_max_entries(maps.affinity, sizes.affinity);
+  bpf_map__set_max_entries(maps.hits, sizes.hits);
   bpf_map__set_max_entries(maps.sockets, sizes.sockets);
   bpf_map__set_max_entries(maps.flows, sizes.flows);
   bpf_map__set_max_entries(maps.fragments, sizes.fragments);
@@ -266,7 +267,7 @@ MapSizes MapSizes::lab() {
   sizes.sources = 4096;
   sizes.choices = 16384;
   sizes.flows = 16384;
-  sizes.affinity = sizes.sockets = 2048;
+  sizes.affinity = sizes.sockets = sizes.hits = 2048;
   sizes.fragments = 256;
   sizes.event_bytes = 64 * 1024;
   return sizes;

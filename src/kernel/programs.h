@@ -20,13 +20,13 @@
 // The BPF programs of one node: loaded once, attached to every link. The maps below are the data plane's tables.
 namespace carrick::kernel {
 
-// Entries. Memory of hashes and tries follows use; the LRU maps (flows, affinity, sockets, fragments) take it at once:
-// about 250 bytes an entry.
+// Entries. Memory of hashes and tries follows use; the LRU maps (flows, affinity, hits, sockets, fragments) take it at
+// once: about 250 bytes an entry.
 struct MapSizes {
   uint32_t pods = 1024, peers = 65536, cidrs = 16384, policy = 131072;
   uint32_t frontends = 131072, backends = 524288, members = 524288;
   uint32_t sources = 16384, choices = 262144;
-  uint32_t flows = 262144, affinity = 16384, sockets = 65536, fragments = 4096;
+  uint32_t flows = 262144, affinity = 16384, hits = 16384, sockets = 65536, fragments = 4096;
   uint32_t event_bytes = 256 * 1024;  // ring buffer; a power of two, at least a page
   static MapSizes lab();              // a node of a lab: thousands of pods on one machine, few connections each
 };

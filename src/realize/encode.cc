@@ -51,6 +51,12 @@ const net::Prefix& v4_guard() {
   return guard;
 }
 
+net::IpAddress address_of(const wire_address& wire) {
+  std::array<uint8_t, 16> bytes;
+  std::memcpy(bytes.data(), wire.bytes, bytes.size());
+  return net::IpAddress(bytes);
+}
+
 wire_address wire_of(const net::IpAddress& address) {
   wire_address out;
   std::memcpy(out.bytes, address.bytes().data(), sizeof out.bytes);

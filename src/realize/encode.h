@@ -75,6 +75,7 @@ std::string bytes_of(const T& value) {
   return std::string(reinterpret_cast<const char*>(&value), sizeof value);
 }
 wire_address wire_of(const net::IpAddress& address);
+net::IpAddress address_of(const wire_address& wire);
 address_lpm_key wire_of(const net::Prefix& prefix);
 
 }  // namespace carrick::realize

@@ -70,6 +70,23 @@ TEST_F(ObserveTest, DropsNameBothEndsAndTheObjectThatDecided) {
   EXPECT_GE(status().at("drops").at("ingress_denied").to_number<int>(), 1);
 }
 
+TEST_F(ObserveTest, AServiceSaysHowOftenEachEndpointWasChosen) {
+  up();
+  const auto hits = [&] {
+    Ended told = carrick(fmt::format("service default/web -o json --lab {}", name_));
+    EXPECT_EQ(told.code, 0) << told.err;
+    uint64_t sum = 0;
+    for (const auto& port : json::parse(told.out).at("ports").as_array())
+      for (const auto& endpoint : port.at("endpoints").as_array()) sum += endpoint.at("hits").to_number<uint64_t>();
+    return sum;
+  };
+  ASSERT_EQ(carrick("probe --all --via service --lab " + name_).code, 0);
+  const uint64_t before = hits();
+  EXPECT_GT(before, 0u);
+  ASSERT_EQ(carrick("probe --all --via service --lab " + name_).code, 0);
+  EXPECT_EQ(hits(), 2 * before);
+}
+
 TEST_F(ObserveTest, AFollowerSeesADropWhenItHappens) {
   up();
   int ends[2];

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "tests/packets/packet_fixture.h"
+#include "wire/services.h"
 
 namespace carrick::packets {
 namespace {
@@ -59,6 +60,25 @@ TEST_F(PacketTest, EndpointsAreSpreadEvenly) {
 }
 
 // What one node chose is what every other one chooses, with the same backends but others of them near.
+TEST_F(PacketTest, HitsCountConnectionsNotPackets) {
+  clear("hits");
+  auto& row = frontend("10.96.0.1:80");
+  row.service_id = 4711;
+  row.backends = {backend("10.1.1.11:8080")};
+  realize();
+  for (uint16_t port : {40000, 40001, 40002})
+    for (int repeated = 0; repeated < 2; ++repeated)
+      send("from_pod", from(kPodA).ip("10.1.1.10", "10.96.0.1").tcp(port, 80), kPodA);
+  const auto all = programs().map("hits")->read_all().value();
+  ASSERT_EQ(all.size(), 1u);
+  hit_key key;
+  uint64_t count;
+  std::memcpy(&key, all[0].key.data(), sizeof key);
+  std::memcpy(&count, all[0].value.data(), sizeof count);
+  EXPECT_EQ(key.service_id, 4711u);
+  EXPECT_EQ(count, 3u);
+}
+
 TEST_F(PacketTest, NoBackendIsRefusedAtOnce) {
   frontend("10.96.0.10:80");
   frontend("10.96.0.10:53", Protocol::kUdp);
