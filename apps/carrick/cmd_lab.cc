@@ -238,12 +238,13 @@ Result<void> print_kubeconfig(const std::string& name) {
   return {};
 }
 
-Result<void> exec(const std::string& name, const std::string& pod, const std::vector<std::string>& command) {
+Result<void> exec(const std::string& name, const std::string& pod, const std::string& container,
+                  const std::vector<std::string>& command) {
   size_t slash = pod.find('/');
   std::string namespace_ = slash == std::string::npos ? "default" : pod.substr(0, slash);
   auto running = TRY(lab::find_running_lab(name));
-  exit_code =
-      TRY(lab::exec_in_pod(running, namespace_, slash == std::string::npos ? pod : pod.substr(slash + 1), command));
+  exit_code = TRY(lab::exec_in_pod(running, namespace_, slash == std::string::npos ? pod : pod.substr(slash + 1),
+                                   container, command));
   return {};
 }
 
@@ -287,13 +288,13 @@ void add_processes(CLI::App& app) {
   add_hidden(app, "lab-container", [](CLI::App& command, const auto& with_config) {
     auto flags = std::make_shared<lab::ContainerRun>();
     command.add_option("--pod", flags->pod)->required();
-    command.add_option("--workdir", flags->workdir);
+    command.add_option("--container", flags->container)->required();
     command.add_option("--log", flags->log);
+    command.add_flag("--session", flags->session);
     command.add_flag("--terminal", flags->terminal);
-    command.add_option("command", flags->command)->required();
-    command.callback(with_config([flags](const lab::LabConfig& config) -> Result<void> {
-      std::_Exit(lab::run_container(config, *flags));
-    }));
+    command.add_option("command", flags->command);
+    command.callback(with_config(
+        [flags](const lab::LabConfig& config) -> Result<void> { std::_Exit(lab::run_container(config, *flags)); }));
   });
 }
 
@@ -357,10 +358,12 @@ void add_lab(CLI::App& app) {
   auto pod = std::make_shared<std::string>();
   auto words = std::make_shared<std::vector<std::string>>();
   exec_command->add_option("--name,--lab", *name, "name of the lab")->capture_default_str();
+  auto container = std::make_shared<std::string>();
+  exec_command->add_option("-c,--container", *container, "one of the pod's (default: its first)");
   exec_command->add_option("pod", *pod, "NAMESPACE/POD")->required();
   exec_command->add_option("command", *words, "after --")->required();
-  exec_command->callback([name, pod, words] {
-    if (auto done = exec(*name, *pod, *words); !done) report("lab exec", done.error());
+  exec_command->callback([name, pod, container, words] {
+    if (auto done = exec(*name, *pod, *container, *words); !done) report("lab exec", done.error());
   });
   add_processes(app);
 }

@@ -31,7 +31,7 @@ check exec-child-that-stays '^started$' timeout 10 k -n streams exec web -- sh -
 refuse exec-no-program 'exit code 127|not found|No such file' k -n streams exec web -- nosuchprogram
 refuse exec-no-container 'container nope is not valid for pod web' k -n streams exec web -c nope -- true
 refuse exec-no-pod 'pods "nope" not found' k -n streams exec nope -- true
-check cp-there-and-back '^same$' bash -c 'k -n streams cp "$work/blob" "web:$work/there" && k -n streams cp "web:$work/there" "$work/back" >/dev/null 2>&1; cmp "$work/blob" "$work/back" && echo same; rm -f "$work/there" "$work/back"'
+check cp-there-and-back '^same$' bash -c 'k -n streams cp "$work/blob" "web:/tmp/there" && k -n streams cp web:/tmp/there "$work/back" >/dev/null 2>&1; cmp "$work/blob" "$work/back" && echo same; rm -f "$work/back"'
 
 check logs '^one$' k -n streams logs talker -c main
 check logs-tail '^1$' bash -o pipefail -c 'k -n streams logs talker -c main --tail=1 | wc -l'

@@ -114,22 +114,22 @@ TEST_F(ProbeTest, HostNetworkPodsAreSourcesAndTargets) {
   }
 }
 
-// A program that listens when somebody writes into the pipe, and one that never listens.
+// A program that listens when somebody writes into its pipe, and one that never listens.
 constexpr const char* kLateProgram = R"yaml(
 apiVersion: v1
 kind: Pod
-metadata: {{name: late}}
+metadata: {name: late}
 spec:
   containers:
   - name: c
     image: x
-    command: [python3, -c, "open('{}').read(); import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8080)"]
-    ports: [{{containerPort: 8080}}]
+    command: [python3, -c, "import os, http.server as h; os.mkfifo('/tmp/gate'); open('/tmp/gate').read(); h.test(h.SimpleHTTPRequestHandler, port=8080)"]
+    ports: [{containerPort: 8080}]
 ---
 apiVersion: v1
 kind: Pod
-metadata: {{name: client}}
-spec: {{containers: [{{name: c, image: x}}]}}
+metadata: {name: client}
+spec: {containers: [{name: c, image: x}]}
 )yaml";
 constexpr const char* kMuteProgram =
     R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"mute"},"spec":{"containers":[{"name":"c","image":"x",)"
@@ -177,12 +177,10 @@ Running start(const std::string& arguments) {
 
 // Without a readiness probe a pod is Ready when its program runs, which is before it listens.
 TEST_F(ProbeTest, AProgramThatListensLateIsWaitedFor) {
-  std::string gate = write_manifest("") + ".gate";
-  ASSERT_EQ(::mkfifo(gate.c_str(), 0600), 0);
-  std::string manifest = write_manifest(fmt::format(kLateProgram, gate));
+  std::string manifest = write_manifest(kLateProgram);
   Running up = start(fmt::format("lab up --name {} --nodes 1 --timeout 60 -f {}", name_, manifest));
   ASSERT_TRUE(up.says("waiting until their programs listen: default/late: 8080/tcp\n")) << up.said;
-  ASSERT_EQ(::close(::open(gate.c_str(), O_WRONLY)), 0);  // the program goes on when its read ends
+  ASSERT_EQ(carrick(fmt::format("lab exec --name {} default/late -- sh -c ': > /tmp/gate'", name_)).code, 0);
   EXPECT_EQ(up.wait(), 0) << up.said;
   EXPECT_EQ(up.said.find("does not listen"), std::string::npos) << up.said;
   auto cells = probe("--via pod");

@@ -30,6 +30,8 @@ struct LabPaths {
   std::string node_netns(const std::string& node) const { return netns_dir() + "/" + node; }
   std::string outside_netns() const { return netns_dir() + "/outside"; }
   std::string responder_socket() const { return state() + "/responder.sock"; }
+  // This program as the processes of pods may see it: where it cannot be written to.
+  std::string program() const { return state() + "/bin/carrick"; }
   std::string cni_bin() const { return state() + "/cni/bin"; }
   std::string cni_results() const { return state() + "/cni/results"; }
   std::string node(const std::string& node) const { return state() + "/nodes/" + node; }

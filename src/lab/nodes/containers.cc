@@ -13,11 +13,13 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "lab/host/cgroups.h"
 #include "lab/host/process.h"
 #include "lab/pods/container_log.h"
+#include "lab/pods/container_spec.h"
 
 namespace carrick::lab {
 namespace {
@@ -55,23 +57,36 @@ std::string previous_log_path(const LabConfig& config, const Sandbox& sandbox, c
   return container_log_path(config, sandbox, container) + ".previous";
 }
 
-SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const k8s::Container& container) {
-  SpawnRequest request{.argv = {"/proc/self/exe", "lab-container", "--lab", config.name, "--pod", sandbox.pod.str()}};
-  if (!container.workingDir.empty()) request.argv.insert(request.argv.end(), {"--workdir", container.workingDir});
-  // The lab's own environment is none of the pod's business.
-  request.inherits_env = false;
-  const auto set = [&](const std::string& name, const std::string& value) {
-    if (std::ranges::find(container.env, name, &k8s::EnvVar::name) == container.env.end())
-      request.extra_env.push_back(name + "=" + value);
-  };
+SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const std::string& container) {
+  SpawnRequest request{.argv = {LabPaths{config.name, ""}.program(), "lab-container", "--session", "--lab", config.name,
+                                "--pod", sandbox.pod.str(), "--container", container}};
   const char* path = std::getenv("PATH");  // where runs_as_process() looked
-  set("PATH", path ? path : kDefaultPath);
-  set("HOSTNAME", sandbox.hostname);
-  set("HOME", "/root");
-  for (const k8s::EnvVar& variable : container.env) request.extra_env.push_back(variable.name + "=" + variable.value);
+  request.inherits_env = false;            // the lab's own environment is none of the pod's business
+  request.extra_env.push_back(std::string("PATH=") + (path ? path : kDefaultPath));
   request.cgroup = pod_cgroup(config, sandbox);
   return request;
 }
+
+namespace {
+
+ContainerSpec container_spec(const Sandbox& sandbox, const k8s::Container& container) {
+  ContainerSpec spec{.workdir = container.workingDir, .capabilities = default_capabilities()};
+  const auto set = [&](const std::string& name, const std::string& value) {
+    if (std::ranges::find(container.env, name, &k8s::EnvVar::name) == container.env.end())
+      spec.env.push_back(name + "=" + value);
+  };
+  const char* path = std::getenv("PATH");
+  set("PATH", path ? path : kDefaultPath);
+  set("HOSTNAME", sandbox.hostname);
+  set("HOME", "/root");
+  for (const k8s::EnvVar& variable : container.env) spec.env.push_back(variable.name + "=" + variable.value);
+  if (!runs_as_process(container)) return spec;
+  spec.command = container.command;
+  spec.command.insert(spec.command.end(), container.args.begin(), container.args.end());
+  return spec;
+}
+
+}  // namespace
 
 struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
   struct Process {
@@ -101,6 +116,8 @@ struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
   std::vector<Process> processes;
   bool closed = false, terminating = false;
 
+  std::string pod_folder() const;
+  void write_specs();
   void note_played();
   void start(size_t slot);
   void ended(size_t slot);
@@ -128,6 +145,22 @@ Containers::~Containers() {
     if (process.pid > 0) ::waitpid(process.pid, nullptr, 0);
 }
 
+std::string Containers::Impl::pod_folder() const {
+  return LabPaths{config.name, ""}.pod(sandbox.pod.namespace_, sandbox.pod.name);
+}
+
+// What cannot be read from the pod's sandbox alone.
+void Containers::Impl::write_specs() {
+  for (const k8s::Container& container : pod->spec.containers) {
+    const ContainerSpec spec = container_spec(sandbox, container);
+    if (spec.command.empty() && container.env.empty() && spec.workdir.empty()) continue;
+    const ContainerPaths paths(pod_folder(), container.name);
+    auto written = make_directories(paths.folder, 0700);
+    if (written) written = write_file_atomically(paths.spec(), encode_container(spec), 0600);
+    if (!written) log::warn("pod {}: {}", sandbox.pod.str(), written.error().message);
+  }
+}
+
 // So that `kubectl logs` says why there is nothing else to see.
 void Containers::Impl::note_played() {
   for (const k8s::Container& container : pod->spec.containers) {
@@ -141,6 +174,7 @@ void Containers::Impl::note_played() {
 }
 
 void Containers::start() {
+  impl_->write_specs();
   impl_->note_played();
   if (impl_->processes.empty()) return;
   (void)remove_cgroup_tree(impl_->cgroup);
@@ -152,12 +186,11 @@ void Containers::start() {
 void Containers::Impl::start(size_t slot) {
   Process& process = processes[slot];
   const k8s::Container& container = pod->spec.containers[process.index];
-  SpawnRequest request = container_request(config, sandbox, container);
+  SpawnRequest request = container_request(config, sandbox, container.name);
   const std::string log = container_log_path(config, sandbox, container.name);
   if (process.restarts > 0) (void)std::rename(log.c_str(), previous_log_path(config, sandbox, container.name).c_str());
-  request.argv.insert(request.argv.end(), {"--log", log, "--"});
-  request.argv.insert(request.argv.end(), container.command.begin(), container.command.end());
-  request.argv.insert(request.argv.end(), container.args.begin(), container.args.end());
+  request.argv.insert(request.argv.end(), {"--log", log});
+  ::unlink(ContainerPaths(pod_folder(), container.name).init().c_str());  // of the run before
   Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   request.fds.emplace_back(input.get(), 0);
   auto pid = spawn(request);
@@ -192,6 +225,7 @@ void Containers::Impl::ended(size_t slot) {
   }
   if ((*process.exit_code == 126 || *process.exit_code == 127) && at_once) {
     process.falls_back = process.finished = true;
+    ::unlink(ContainerPaths(pod_folder(), pod->spec.containers[process.index].name).spec().c_str());
   } else if (policy == "Never" || (policy == "OnFailure" && *process.exit_code == 0)) {
     process.finished = true;
   } else {

@@ -17,9 +17,8 @@ namespace carrick::lab {
 // responder.
 bool runs_as_process(const k8s::Container& container);
 
-// A program in a pod, with the environment and the working directory of one of its containers, as lab-container runs
-// it. Still to come: `command`, after the last word.
-SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const k8s::Container& container);
+// The process that makes or enters a container. Still to come: the command, after "--".
+SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const std::string& container);
 std::string pod_cgroup(const LabConfig& config, const Sandbox& sandbox);
 std::string container_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container);
 // Of the run before this one.

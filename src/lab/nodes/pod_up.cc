@@ -70,6 +70,9 @@ Result<void> NodeLife::make_sandbox(Managed& managed) {
   s.hostname = s.host_network ? s.node : !pod.spec.hostname.empty() ? pod.spec.hostname : s.pod.name;
   s.netns = s.host_network ? paths_.node_netns(s.node) : folder + "/netns";
   s.started_at = timestamp_now();
+  s.containers.clear();
+  for (const auto* list : {&pod.spec.containers, &pod.spec.initContainers})
+    for (const k8s::Container& container : *list) s.containers.push_back(container.name);
   s.plumbed = false;
   TRY_VOID(save_sandbox(paths_, s));
   if (s.host_network) return {};

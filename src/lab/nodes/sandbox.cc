@@ -18,6 +18,7 @@ std::string container_id_of(const std::string& pod_uid) {
 
 Result<void> save_sandbox(const LabPaths& paths, const Sandbox& s) {
   json::array addresses(s.addresses.begin(), s.addresses.end());
+  json::array containers(s.containers.begin(), s.containers.end());
   json::object document{{"namespace", s.pod.namespace_},
                         {"name", s.pod.name},
                         {"uid", s.uid},
@@ -28,6 +29,7 @@ Result<void> save_sandbox(const LabPaths& paths, const Sandbox& s) {
                         {"host_network", s.host_network},
                         {"plumbed", s.plumbed},
                         {"addresses", addresses},
+                        {"containers", containers},
                         {"started_at", s.started_at}};
   return write_file_atomically(paths.pod(s.pod.namespace_, s.pod.name) + "/sandbox.json", json::serialize(document),
                                0600);
@@ -50,6 +52,7 @@ Result<Sandbox> load_sandbox(const std::string& folder) {
               .folder = folder};
     for (const json::value& address : document.at("addresses").as_array())
       s.addresses.emplace_back(address.as_string());
+    for (const json::value& name : document.at("containers").as_array()) s.containers.emplace_back(name.as_string());
     return s;
   } catch (const std::exception& e) {
     return fail(ErrorKind::kInternal, "{}/sandbox.json: {}", folder, e.what());

@@ -21,8 +21,9 @@ struct Sandbox {
   std::string netns;         // path inside the lab
   std::string hostname;
   bool host_network = false;
-  bool plumbed = false;                // ADD has succeeded; false after a kill in between: then DEL comes first
-  std::vector<std::string> addresses;  // status.podIPs
+  bool plumbed = false;                 // ADD has succeeded; false after a kill in between: then DEL comes first
+  std::vector<std::string> addresses;   // status.podIPs
+  std::vector<std::string> containers;  // names of spec.containers, then of spec.initContainers
   std::string started_at;
   std::string folder;  // where it was loaded from; not stored
 };

@@ -110,11 +110,10 @@ Result<std::shared_ptr<Program>> start_program(asio::io_context& io, const LabCo
                                                const RunningContainer& container, const apiserver::NodeCall& call,
                                                apiserver::NodeStreams& streams) {
   const std::vector<Fd> theirs = TRY(connect_streams(call, streams));
-  SpawnRequest request = container_request(config, container.sandbox, container.pod->spec.containers[container.index]);
+  SpawnRequest request = container_request(config, container.sandbox, call.container);
   TRY_VOID(create_cgroup(request.cgroup));  // a pod of the responder has none until now
   if (call.tty) {
     request.argv.emplace_back("--terminal");
-    request.extra_env.emplace_back("TERM=xterm");
   }
   request.argv.emplace_back("--");
   request.argv.insert(request.argv.end(), call.command.begin(), call.command.end());

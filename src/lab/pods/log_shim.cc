@@ -37,6 +37,8 @@ struct Pipe {
   }
 };
 
+int exit_code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
 // All that is there now; false at the end.
 bool copy(const Fd& from, bool err, LogWriter& log) {
   char piece[16384];
@@ -77,7 +79,7 @@ class Shim {
     }
     int status = 0;
     for (pid_t ended; (ended = ::waitpid(-1, &status, WNOHANG)) > 0;)
-      if (ended == child_) exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      if (ended == child_) exit_code_ = exit_code_of(status);
   }
 
   pid_t child_;
@@ -86,34 +88,71 @@ class Shim {
   int exit_code_ = -1;
 };
 
+// Signals that come as bytes of the descriptor; the child gets back what was.
+class Signals {
+ public:
+  Signals() {
+    sigset_t handled;
+    sigemptyset(&handled);
+    sigaddset(&handled, SIGCHLD);
+    for (const int signal : kHandedOn) sigaddset(&handled, signal);
+    ::sigprocmask(SIG_BLOCK, &handled, &before_);
+    fd_ = Fd(::signalfd(-1, &handled, SFD_CLOEXEC));
+  }
+  const Fd& fd() const { return fd_; }
+  void restore() const { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+  Fd fd_;
+};
+
 }  // namespace
 
-int run_logged(const std::string& log_path, const std::function<int()>& become) {
+int run_logged(const std::string& log_path, const std::function<pid_t()>& start) {
   auto log = LogWriter::open(log_path);
   Pipe outputs[2];
   if (!log || !outputs[0].open() || !outputs[1].open()) {
     std::fprintf(stderr, "%s: the log cannot be kept\n", log_path.c_str());
     return kCannotRun;
   }
-  sigset_t handled, before;
-  sigemptyset(&handled);
-  sigaddset(&handled, SIGCHLD);
-  for (const int signal : kHandedOn) sigaddset(&handled, signal);
-  ::sigprocmask(SIG_BLOCK, &handled, &before);
-  const Fd signals(::signalfd(-1, &handled, SFD_CLOEXEC));
+  const Signals signals;
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // orphans of the program end here
   std::fflush(nullptr);
+  // The child is made with them as its own, for it may be made in ways that leave no place between fork and program.
+  const Fd own_output(::fcntl(1, F_DUPFD_CLOEXEC, 3)), own_errors(::fcntl(2, F_DUPFD_CLOEXEC, 3));
+  ::dup2(outputs[0].write.get(), 1);
+  ::dup2(outputs[1].write.get(), 2);
+  const pid_t child = start();
+  ::dup2(own_output.get(), 1);
+  ::dup2(own_errors.get(), 2);
+  if (child < 0) return kCannotRun;
+  for (Pipe& output : outputs) output.write.reset();
+  return Shim(child, *log, signals.fd()).run(outputs);
+}
+
+int run_as_init(const std::function<int()>& become) {
+  const Signals signals;
   const pid_t child = ::fork();
   if (child < 0) return kCannotRun;
   if (child == 0) {
-    ::sigprocmask(SIG_SETMASK, &before, nullptr);
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // without its log it is not the container
-    ::dup2(outputs[0].write.get(), 1);
-    ::dup2(outputs[1].write.get(), 2);
+    signals.restore();
     ::_exit(become());
   }
-  for (Pipe& output : outputs) output.write.reset();
-  return Shim(child, *log, signals).run(outputs);
+  while (true) {
+    signalfd_siginfo signal{};
+    if (::read(signals.fd().get(), &signal, sizeof signal) != sizeof signal) {
+      if (errno == EINTR) continue;
+      return kCannotRun;
+    }
+    if (signal.ssi_signo != SIGCHLD) {
+      ::kill(child, static_cast<int>(signal.ssi_signo));
+      continue;
+    }
+    int status = 0;
+    for (pid_t ended; (ended = ::waitpid(-1, &status, WNOHANG)) > 0;)
+      if (ended == child) return exit_code_of(status);
+  }
 }
 
 }  // namespace carrick::lab

@@ -24,9 +24,13 @@ class LogShim : public testing::Test {
     std::fflush(nullptr);
     const pid_t shim = ::fork();
     if (shim == 0)
-      ::_exit(run_logged(path_, [script] {
-        ::execl("/bin/sh", "sh", "-c", script, nullptr);
-        return 127;
+      ::_exit(run_logged(path_, [script]() -> pid_t {
+        const pid_t init = ::fork();
+        if (init != 0) return init;
+        ::_exit(run_as_init([script] {
+          ::execl("/bin/sh", "sh", "-c", script, nullptr);
+          return 127;
+        }));
       }));
     return shim;
   }

@@ -74,6 +74,7 @@ class Supervisor {
   Result<void> note_record();
   Result<void> make_mounts();
   Result<void> make_cgroups();
+  Result<void> show_program();
   Result<void> install_plugins();
   Result<void> start_server();
   Result<void> start_agents();
@@ -144,11 +145,34 @@ Result<void> Supervisor::make_mounts() {
   TRY_VOID(make_directories(paths_.netns_dir(), 0755));
   TRY_VOID(make_directories(paths_.pods_dir(), 0755));
   TRY_VOID(make_directories(paths_.server_dir(), 0700));
+  TRY_VOID(show_program());
   for (const NodePlan& node : nodes_) {
     TRY_VOID(make_directories(paths_.node_bpffs(node.name), 0755));
     TRY_VOID(make_directories(paths_.node_cni_conf(node.name), 0755));
     TRY_VOID(mount_at("bpf", paths_.node_bpffs(node.name), MS_NOSUID | MS_NODEV | MS_NOEXEC));
   }
+  return {};
+}
+
+// The processes of pods are run by this program, and root there must not be able to write to its file through
+// /proc/PID/exe. A file that has been replaced since we were started has no path any more: then it is a copy.
+Result<void> Supervisor::show_program() {
+  const std::string target = paths_.program();
+  TRY_VOID(make_directories(target.substr(0, target.rfind('/')), 0755));
+  char path[4096];
+  const ssize_t size = ::readlink(fmt::format("/proc/self/fd/{}", executable_.get()).c_str(), path, sizeof path - 1);
+  path[size > 0 ? size : 0] = 0;
+  struct stat held{}, there{};
+  const bool same = ::fstat(executable_.get(), &held) == 0 && ::stat(path, &there) == 0 &&
+                    held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+  if (!same) {
+    std::string program = TRY(read_file(fmt::format("/proc/self/fd/{}", executable_.get())));
+    return write_file_atomically(target, program, 0555);
+  }
+  TRY_VOID(write_file_atomically(target, "", 0555));
+  if (::mount(path, target.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+      ::mount(nullptr, target.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0)
+    return fail_errno(errno, target);
   return {};
 }
 
