@@ -76,7 +76,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                   .accept = std::string(message[http::field::accept]),
                   .content_type = std::string(message[http::field::content_type]),
                   .body = message.body(),
-                  .user = User{"fuzz", {}}};
+                  .user = User{"fuzz", {"system:masters"}}};
   World world;
   check(world.api.handle(request));
   request.user.reset();

@@ -79,6 +79,7 @@ for version in $versions; do
   . ./apply.sh
   . ./explain.sh
   . ./custom.sh
+  . ./rbac.sh
   stop_server
   [ -z "$lab_config" ] && continue
   export KUBECONFIG=$lab_config

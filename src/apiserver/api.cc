@@ -5,6 +5,7 @@
 #include "apiserver/answer_encoding.h"
 #include "apiserver/discovery.h"
 #include "apiserver/openapi/documents.h"
+#include "apiserver/rbac.h"
 #include "base/text.h"
 
 namespace carrick::apiserver {
@@ -28,6 +29,12 @@ Response text_response(int code, std::string text) {
 
 // One segment or many: /healthz/ping is as good as /healthz.
 bool is_health(std::string_view first) { return first == "healthz" || first == "livez" || first == "readyz"; }
+
+// Health, version, discovery, OpenAPI: paths of no resource.
+bool is_fixed(const std::vector<std::string>& s) {
+  return s.empty() || is_health(s[0]) || s[0] == "version" || s[0] == "metrics" || s[0] == "openapi" ||
+         (s[0] == "api" && s.size() <= 2) || (s[0] == "apis" && s.size() <= 3);
+}
 
 json::object root_paths() {
   json::array paths;
@@ -99,18 +106,24 @@ StatusOr<Response> Api::serve(const Request& request) {
   const std::vector<std::string>& s = request.target.segments;
   const bool open = !s.empty() && (is_health(s[0]) || s[0] == "version");
   if (!open && !request.user) return std::unexpected(unauthorized());
+  const auto allowed = [&](const Route* asked) -> StatusOr<> {
+    const Attributes attributes = attributes_of(request, asked);
+    if (authorize(registry_.store(), *request.user, attributes).allowed) return {};
+    return std::unexpected(refused(*request.user, attributes));
+  };
+  if (!open && is_fixed(s))
+    if (auto may = allowed(nullptr); !may) return std::unexpected(may.error());
   if (auto fixed = serve_fixed(request)) return std::move(*fixed);
   if (auto answer = review(request)) return std::move(*answer);
   const auto route = route_of(s, &registry_.custom());
+  if (auto may = allowed(route ? &*route : nullptr); !may) return std::unexpected(may.error());
   if (!route) return std::unexpected(unknown_path());
   return serve_resource(request, *route);
 }
 
 std::optional<StatusOr<Response>> Api::serve_fixed(const Request& request) {
   const std::vector<std::string>& s = request.target.segments;
-  const bool discovery = s.empty() || is_health(s[0]) || s[0] == "version" || s[0] == "metrics" || s[0] == "openapi" ||
-                         (s[0] == "api" && s.size() <= 2) || (s[0] == "apis" && s.size() <= 3);
-  if (!discovery) return std::nullopt;
+  if (!is_fixed(s)) return std::nullopt;
   if (request.method != "GET" && request.method != "HEAD") return std::unexpected(method_not_allowed());
   if (s.empty()) return json_response(200, root_paths());
   if (is_health(s[0])) {

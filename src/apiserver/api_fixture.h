@@ -17,6 +17,8 @@ class ApiTest : public testing::Test {
     must(call("POST", "/api/v1/namespaces", R"({"metadata":{"name":"default"}})"), 201);
   }
 
+  User user_{"tester", {"system:masters"}};
+
   Response call(const std::string& method, std::string_view path, std::string body = "",
                 std::string content_type = "application/json", std::string accept = "application/json") {
     Request request{.method = method,
@@ -24,7 +26,7 @@ class ApiTest : public testing::Test {
                     .accept = std::move(accept),
                     .content_type = std::move(content_type),
                     .body = std::move(body),
-                    .user = User{"tester", {"testers"}}};
+                    .user = user_};
     return api_.handle(request);
   }
   static json::object must(const Response& response, int code) {

@@ -1,23 +1,37 @@
-#include "apiserver/api.h"
+#include <algorithm>
 
-// Questions about who one is and what one may do. Whoever holds a certificate or token of this server may do
-// everything.
+#include "apiserver/api.h"
+#include "apiserver/rbac.h"
+
+// Questions about who one is and what one may do.
 namespace carrick::apiserver {
 namespace {
 
-json::array groups_of(const User& user) {
+json::object user_info(const User& user) {
   json::array groups;
   for (const std::string& group : user.groups) groups.emplace_back(group);
-  return groups;
+  return {{"username", user.name}, {"groups", std::move(groups)}};
 }
 
-json::object rules() {
-  json::array resource_rules, path_rules;
-  resource_rules.push_back(
-      json::object{{"verbs", json::array{"*"}}, {"apiGroups", json::array{"*"}}, {"resources", json::array{"*"}}});
-  path_rules.push_back(json::object{{"verbs", json::array{"*"}}, {"nonResourceURLs", json::array{"*"}}});
-  return {
-      {"resourceRules", std::move(resource_rules)}, {"nonResourceRules", std::move(path_rules)}, {"incomplete", false}};
+// The spec of a SubjectAccessReview, and of its relatives.
+Attributes asked_by(const json::object& review) {
+  const auto text = [&](std::string_view path) { return std::string(text_at(review, path)); };
+  if (object_at(review, "spec.nonResourceAttributes"))
+    return {.verb = text("spec.nonResourceAttributes.verb"), .path = text("spec.nonResourceAttributes.path")};
+  return {.verb = text("spec.resourceAttributes.verb"),
+          .group = text("spec.resourceAttributes.group"),
+          .resource = text("spec.resourceAttributes.resource"),
+          .subresource = text("spec.resourceAttributes.subresource"),
+          .namespace_ = text("spec.resourceAttributes.namespace"),
+          .name = text("spec.resourceAttributes.name")};
+}
+
+User subject_of(const json::object& review) {
+  User user{std::string(text_at(review, "spec.user")), {}};
+  if (const json::array* groups = array_at(review, "spec.groups"))
+    for (const json::value& group : *groups)
+      if (group.is_string()) user.groups.emplace_back(group.get_string());
+  return user;
 }
 
 }  // namespace
@@ -28,22 +42,30 @@ std::optional<StatusOr<Response>> Api::review(const Request& request) {
     return std::nullopt;
   const std::string& resource = s.back();
   const bool authorization = s[1] == "authorization.k8s.io";
-  const bool access = authorization && (resource == "selfsubjectaccessreviews" || resource == "subjectaccessreviews" ||
-                                        resource == "localsubjectaccessreviews");
-  const bool rule_review = authorization && resource == "selfsubjectrulesreviews";
+  const bool local = authorization && resource == "localsubjectaccessreviews" && s.size() == 6;
+  const bool mine = authorization && resource == "selfsubjectaccessreviews";
+  const bool access = mine || local || (authorization && resource == "subjectaccessreviews");
+  const bool rules = authorization && resource == "selfsubjectrulesreviews";
   const bool self = !authorization && resource == "selfsubjectreviews";
-  if (!access && !rule_review && !self) return std::unexpected(unknown_path());
+  if (!access && !rules && !self) return std::unexpected(unknown_path());
   if (request.method != "POST") return std::unexpected(method_not_allowed());
+  const Attributes own{.verb = "create", .group = s[1], .resource = resource, .namespace_ = local ? s[4] : ""};
+  const Store& store = registry_.store();
+  if (!authorize(store, *request.user, own).allowed) return std::unexpected(refused(*request.user, own));
   auto body = decode_body(request.content_type, request.body);
   if (!body) return std::unexpected(body.error());
   json::object& review = body->document;
-  if (access)
-    review["status"] =
-        json::object{{"allowed", true}, {"reason", "everybody whom this server knows may do everything"}};
-  if (rule_review) review["status"] = rules();
-  if (self)
-    review["status"] = json::object{
-        {"userInfo", json::object{{"username", request.user->name}, {"groups", groups_of(*request.user)}}}};
+  if (access) {
+    Attributes asked = asked_by(review);
+    if (local && asked.namespace_ != s[4])
+      return std::unexpected(bad_request("spec.resourceAttributes.namespace must be the namespace of the request"));
+    const Decision decision = authorize(store, mine ? *request.user : subject_of(review), asked);
+    json::object status{{"allowed", decision.allowed}};
+    if (!decision.reason.empty()) status["reason"] = decision.reason;
+    review["status"] = std::move(status);
+  }
+  if (rules) review["status"] = rules_of(store, *request.user, text_at(review, "spec.namespace"));
+  if (self) review["status"] = json::object{{"userInfo", user_info(*request.user)}};
   return json_response(201, review);
 }
 

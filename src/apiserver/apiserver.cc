@@ -2,8 +2,10 @@
 
 #include "apiserver/api.h"
 #include "apiserver/cluster_door.h"
+#include "apiserver/document.h"
 #include "apiserver/http_server.h"
 #include "apiserver/pki.h"
+#include "apiserver/rbac.h"
 
 namespace carrick::apiserver {
 namespace {
@@ -71,6 +73,8 @@ Result<void> ApiServer::bootstrap() {
     k8s::json::object document{{"metadata", k8s::json::object{{"name", name}}}};
     TRY_VOID(parts_->door.create(namespaces, std::move(document)));
   }
+  for (auto& [type, document] : standard_roles())
+    if (!parts_->store->get(*type, key_of(document))) TRY_VOID(parts_->door.create(*type, std::move(document)));
   return {};
 }
 

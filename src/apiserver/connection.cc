@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -11,6 +12,7 @@
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
 
+#include "apiserver/rbac.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -47,6 +49,15 @@ bool same_secret(std::string_view a, std::string_view b) {
 
 Response refusal(int code, std::string reason, std::string message) {
   return status_response({.code = code, .reason = std::move(reason), .message = std::move(message)});
+}
+
+bool may_impersonate(const User& user) { return std::ranges::find(user.groups, "system:masters") != user.groups.end(); }
+
+User impersonated(const http::request<http::string_body>& message) {
+  User user{std::string(message["Impersonate-User"]), {}};
+  for (const auto& field : message)
+    if (beast::iequals(field.name_string(), "Impersonate-Group")) user.groups.emplace_back(field.value());
+  return with_implied_groups(std::move(user));
 }
 
 UpgradeOffer offer_of(const http::request<http::string_body>& message) {
@@ -112,10 +123,14 @@ asio::awaitable<void> Connection::run(std::function<Api*()> api) {
                       .upgrade = offer_of(*message),
                       .user_agent = std::string((*message)[http::field::user_agent])};
       auto target = parse_target(message->target());
-      if (!target) {
+      const bool masked = message->find("Impersonate-User") != message->end();
+      if (masked && request.user && !may_impersonate(*request.user)) {
+        response = refusal(403, "Forbidden", "only system:masters may speak in the name of others on this server");
+      } else if (!target) {
         response = status_response(bad_request(target.error().message));
       } else {
         request.target = std::move(*target);
+        if (masked && request.user) request.user = impersonated(*message);
         response = api()->handle(request);
       }
     } catch (const std::exception& error) {
