@@ -36,7 +36,7 @@ Map* FakePrograms::map(std::string_view name) {
   return nullptr;
 }
 
-FakeMap& FakePrograms::fake_map(std::string_view name) { return static_cast<FakeMap&>(*map(name)); }
+FakeMap& FakePrograms::fake_map(std::string_view name) { return static_cast<FakeMap&>(*FakePrograms::map(name)); }
 
 Result<void> FakePrograms::attach(uint32_t ifindex, Attachment as) {
   attached[ifindex] = as;

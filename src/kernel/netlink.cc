@@ -144,7 +144,7 @@ class LinuxNetlink final : public Netlink {
   template <class Header>
   static bool take(std::string_view& body, Header& header) {
     if (body.size() < sizeof header) return false;
-    std::memcpy(&header, body.data(), sizeof header);
+    body.copy(reinterpret_cast<char*>(&header), sizeof header);
     body.remove_prefix(NLMSG_ALIGN(sizeof header));
     return true;
   }

@@ -80,7 +80,7 @@ Result<void> keep_capabilities(std::initializer_list<int> capabilities) {
   uint64_t kept = 0;
   for (int capability : capabilities) kept |= uint64_t{1} << capability;
   // Needs CAP_SETPCAP, so it comes first; where that is missing nothing can be gained in this way either.
-  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
+  for (int capability = 0; capability < 64 && ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability)
     if ((kept >> capability & 1) == 0) (void)::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};

@@ -19,6 +19,12 @@
 namespace carrick::kernel {
 namespace {
 
+int open_socket(int family, int type, int protocol) {
+  const int fd = ::socket(family, type, protocol);
+  if (fd < 0) throw std::runtime_error(std::string("socket: ") + strerror(errno));
+  return fd;
+}
+
 using testing::alone;
 using testing::raw;
 using testing::small;
@@ -92,7 +98,7 @@ std::string text_of(const sockaddr_in& address) {
 
 // A server on a free port of 127.0.0.1; its number.
 uint16_t listen_somewhere() {
-  const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int server = open_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in here = at("127.0.0.1", 0);
   socklen_t size = sizeof here;
   EXPECT_EQ(bind(server, reinterpret_cast<sockaddr*>(&here), sizeof here), 0);
@@ -103,7 +109,7 @@ uint16_t listen_somewhere() {
 
 // A descriptor, or -errno.
 int connect_to(const char* address, uint16_t port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int fd = open_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in there = at(address, port);
   return connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0 ? fd : (close(fd), -errno);
 }
@@ -147,7 +153,7 @@ TEST(Sockets, UdpOfPodsIsLeftToItsPackets) {  // docs/adr/0011
   in_cgroup([](Programs& programs, const std::string&, const ProgramOptions&) {
     put_frontend(programs, "10.96.0.10", 53, IPPROTO_UDP, 53);
     const auto asked = [&] {
-      const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      const int fd = open_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
       const sockaddr_in there = at("10.96.0.10", 53);
       return connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0 ? 0 : errno;
     };
@@ -163,7 +169,7 @@ TEST(Sockets, DatagramsOfOneSocketGoToOneBackend) {
     put_config(programs, own_netns_cookie().value());
     std::map<int, int> servers;  // port -> descriptor
     for (uint32_t slot = 0; slot < 5; ++slot) {
-      const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+      const int fd = open_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
       sockaddr_in here = at("127.0.0.1", 0);
       socklen_t size = sizeof here;
       ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&here), size), 0);
@@ -184,7 +190,7 @@ TEST(Sockets, DatagramsOfOneSocketGoToOneBackend) {
     ASSERT_TRUE(programs.map("frontends")->put(raw(key), raw(value)));
     std::set<int> all;
     for (int i = 0; i < 20; ++i) {
-      const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      const int fd = open_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
       const sockaddr_in there = at("10.96.0.10", 53);
       for (int datagram = 0; datagram < 5; ++datagram)
         ASSERT_EQ(sendto(fd, "?", 1, 0, reinterpret_cast<const sockaddr*>(&there), sizeof there), 1);
@@ -246,7 +252,7 @@ TEST(Sockets, ServicesAreResolvedAtSocketTime) {
     EXPECT_EQ(connect_to("10.96.0.11", 80), -ECONNREFUSED) << "no endpoint: refused at once";
 
     // A v4-mapped socket passes the IPv6 hook only.
-    const int mapped = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int mapped = open_socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in6 there{};
     there.sin6_family = AF_INET6;
     there.sin6_port = htons(80);
@@ -254,8 +260,8 @@ TEST(Sockets, ServicesAreResolvedAtSocketTime) {
     EXPECT_EQ(connect(mapped, reinterpret_cast<sockaddr*>(&there), sizeof there), 0) << strerror(errno);
 
     // UDP: sendmsg sees the backend, recvmsg says the service.
-    const int echo = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
-              asker = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int echo = open_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+              asker = open_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_in dns = at("127.0.0.1", 0);
     size = sizeof dns;
     ASSERT_EQ(bind(echo, reinterpret_cast<sockaddr*>(&dns), sizeof dns), 0);

@@ -15,7 +15,8 @@ Result<Fd> listen_unix(const std::string& path);
 // Blocking; a send or receive that takes longer than the limit fails. kTransient when nobody listens there.
 Result<Fd> connect_unix(const std::string& path, int timeout_ms);
 
-// Sends the line and waits for one in answer; neither has its line end. For lock-step use: nothing may follow the answer.
+// Sends the line and waits for one in answer; neither has its line end. For lock-step use: nothing may follow the
+// answer.
 Result<std::string> exchange_line(int socket, std::string_view line);
 
 // One question on a connection of its own.

@@ -92,7 +92,7 @@ NodePlan plan_node(const LabConfig& config, int index) {
   plan.fabric_link = fmt::format("to-{}", plan.name);
   plan.uplink_mac = net::MacAddress::derived_from(plan.name + "/uplink");
   plan.fabric_mac = net::MacAddress::derived_from(plan.name + "/fabric");
-  uint64_t offset = static_cast<uint64_t>(kFirstNodeOffset + index);
+  uint64_t offset = static_cast<uint64_t>(kFirstNodeOffset) + static_cast<uint64_t>(index);
   if (config.has_v4()) {
     plan.addresses.push_back(address("192.0.2.0").plus(offset));
     plan.pod_cidrs.push_back(*net::Prefix::parse(fmt::format("10.1.{}.0/24", index)));

@@ -29,9 +29,9 @@ std::vector<uint16_t> choice_table(const std::vector<net::SocketAddress>& backen
   }
   std::vector<uint16_t> out(CHOICE_PLACES, kNobody);
   for (size_t taken = 0;;) {
-    for (uint16_t i = 0; i < wishes.size(); ++i) {
+    for (size_t i = 0; i < wishes.size(); ++i) {
       while (out[wishes[i].next] != kNobody) wishes[i].pass();
-      out[wishes[i].next] = i;
+      out[wishes[i].next] = static_cast<uint16_t>(i);
       if (++taken == out.size()) return out;
     }
   }

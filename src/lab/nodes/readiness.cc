@@ -111,9 +111,9 @@ void run_probe(asio::io_context& io, int node_netns, const ProbeTarget& target, 
   }
   if (!fd) return give_up(std::string("socket: ") + std::strerror(errno));
   auto attempt = std::make_shared<Attempt>(io, target);
-  attempt->done = std::move(done);
   attempt->socket.assign(to.protocol(), fd.release(), error);
   if (error) return give_up(error.message());
+  attempt->done = std::move(done);
   attempt->start(to);
 }
 
