@@ -25,8 +25,8 @@ struct Snapshot {
   bool synced = false;  // every needed watch has delivered its first list: only then may anything be pruned
 };
 
-// A number that two snapshots share when they hold the same of the same objects: whether somebody else has seen what one
-// has seen oneself. An agent's snapshot holds less of each (watch::for_tables).
+// A number that two snapshots share when they hold the same of the same objects: whether somebody else has seen what
+// one has seen oneself. An agent's snapshot holds less of each (watch::for_tables).
 uint64_t digest(const Snapshot& snapshot);
 
 // What differs between two snapshots. A consumer that missed one treats it as `everything`.

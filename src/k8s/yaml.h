@@ -8,8 +8,8 @@
 #include "base/result.h"
 #include "k8s/meta.h"
 
-// YAML text -> trees with positions, with the values that kubectl would see. For manifest.cc and for bodies of requests;
-// others use load_manifests().
+// YAML text -> trees with positions, with the values that kubectl would see. For manifest.cc and for bodies of
+// requests; others use load_manifests().
 namespace carrick::k8s::yaml {
 
 struct Mark {

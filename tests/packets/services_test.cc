@@ -1,8 +1,9 @@
+#include "wire/services.h"
+
 #include <map>
 #include <set>
 
 #include "tests/packets/packet_fixture.h"
-#include "wire/services.h"
 
 namespace carrick::packets {
 namespace {

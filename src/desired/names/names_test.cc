@@ -99,7 +99,7 @@ TEST_F(Names, PodsByAddress) {
   cluster.add_pod("x", "done", {}, 1).status.phase = "Succeeded";
   row("");
   EXPECT_EQ(table.pods, (SharedMap<net::IpAddress, std::string>{{TestCluster::ip("10.1.0.2"), "x"},
-                                                               {TestCluster::ip("2001:db8:1::2"), "x"}}));
+                                                                {TestCluster::ip("2001:db8:1::2"), "x"}}));
 }
 
 TEST_F(Names, DashedAddresses) {

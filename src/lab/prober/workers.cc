@@ -36,10 +36,12 @@ struct Round {
 // not all of them knock at the same pod in the same moment.
 void spread(std::vector<uint32_t>& order, const Round& round) {
   const auto source_of = [&](uint32_t index) { return round.tasks[index].source; };
-  std::ranges::stable_sort(order, {}, source_of);
+  std::ranges::sort(order, {}, [&](uint32_t index) { return std::pair(source_of(index), index); });
   for (auto first = order.begin(); first != order.end();) {
-    const auto last = std::find_if(first, order.end(), [&](uint32_t index) { return source_of(index) != source_of(*first); });
-    const auto turn = (last - first) * static_cast<ptrdiff_t>(source_of(*first)) / static_cast<ptrdiff_t>(round.sources.size());
+    const auto last =
+        std::find_if(first, order.end(), [&](uint32_t index) { return source_of(index) != source_of(*first); });
+    const auto turn =
+        (last - first) * static_cast<ptrdiff_t>(source_of(*first)) / static_cast<ptrdiff_t>(round.sources.size());
     std::rotate(first, first + turn, last);
     first = last;
   }
