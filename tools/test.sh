@@ -5,6 +5,8 @@ passed=0 failed=0 skipped=0
 levels=${*:-house unit sanitize packets scenarios fuzz lab}
 jobs=$(nproc)
 export LC_ALL=C
+rows=$(mktemp)  # outcomes of tests named after a row of the Service rules
+trap 'rm -f "$rows"' EXIT
 
 count() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $3)); }
 
@@ -31,6 +33,7 @@ gtest() {
   [ "$f" != 0 ] && grep -E -B25 '^\[  FAILED  \] [A-Za-z_0-9]+[./]' "$log" | head -150
   [ "$s" != 0 ] && grep -E -B3 '^\[  SKIPPED \] .*\(' "$log"
   grep -E '^\[ +\] .* expectations judged' "$log"
+  sed -nE 's/^\[  *(OK|FAILED|SKIPPED) *\] (.*SVC_[AD][0-9].*) \([0-9]+ ms\)$/\1 \2/p' "$log" | sed 's/^OK/ok/; s/^FAILED/failed/; s/^SKIPPED/skipped/' >>"$rows"
   printf '%-28s %5d passed %3d failed %3d skipped\n' "$(basename "$program")" "$p" "$f" "$s"
   count "$p" "$f" "$s"; rm -f "$log"
 }
@@ -53,7 +56,7 @@ unit_programs() { ls "build/$1"/*_test 2>/dev/null; }
 for level in $levels; do
   echo "== $level"
   case $level in
-    house) script check_edges python3 tools/check_edges.py ;;
+    house) script check_edges python3 tools/check_edges.py; script service_ids python3 tools/service_ids.py ;;
     unit) build debug && for t in $(unit_programs debug); do gtest "$t"; done ;;
     packets) build debug packets_tests packet_judge_tests && for t in packets_tests packet_judge_tests; do gtest "build/debug/tests/$t"; done ;;
     scenarios) build debug scenarios_tests && gtest build/debug/tests/scenarios_tests ;;
@@ -68,5 +71,6 @@ for level in $levels; do
     *) echo "no level \"$level\""; exit 2 ;;
   esac
 done
+[ -s "$rows" ] && python3 tools/service_ids.py "$rows"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 #include <cstdio>
+#include <set>
 
 #include "base/text.h"
 #include "commands.h"
@@ -105,6 +106,17 @@ void print_text(const json::array& nodes) {
   }
 }
 
+// Every node finds the same: once is enough.
+void print_findings(const json::array& nodes) {
+  std::set<std::string> said;
+  for (const auto& node : nodes)
+    if (const auto* findings = node.as_object().if_contains("findings"))
+      for (const auto& finding : findings->as_array()) {
+        std::string line = text(finding.as_object(), "owner") + ": " + text(finding.as_object(), "sentence");
+        if (said.insert(line).second) std::printf("%s%s\n", said.size() == 1 ? "\n" : "", line.c_str());
+      }
+}
+
 // Of every node, as its /metrics has it.
 Result<void> print_metrics(const std::string& lab_name) {
   lab::RunningLab running = TRY(lab::find_running_lab(lab_name));
@@ -133,8 +145,10 @@ void status(const Flags& flags) {
   bool all = std::ranges::all_of(*nodes, [](const auto& node) { return healthy(node.as_object()); });
   if (flags.output == "json")
     std::printf("%s\n", json::serialize(json::object{{"lab", flags.lab}, {"healthy", all}, {"nodes", *nodes}}).c_str());
-  else
+  else {
     print_text(*nodes);
+    print_findings(*nodes);
+  }
   exit_code = all ? 0 : 1;
 }
 

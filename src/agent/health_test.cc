@@ -20,7 +20,7 @@ namespace json = boost::json;
 const Timestamp kNow = parse_timestamp("2026-01-02T15:04:05Z").value();
 const Timestamp kBefore = parse_timestamp("2026-01-02T15:00:00Z").value();
 
-TEST(ProxyHealth, NodesThatGoAreNotHealthyButLive) {  // SVC-D11
+TEST(ProxyHealth, SVC_D11_NodesThatGoAreNotHealthyButLive) {  // SVC-D11
   ProxyHealth health{.healthy = true, .node_eligible = true, .last_updated = kBefore, .now = kNow};
   EXPECT_EQ(proxy_answer("/healthz", health).status, 200u);
   auto body = json::parse(proxy_answer("/healthz", health).body).as_object();
@@ -40,7 +40,7 @@ TEST(ProxyHealth, NodesThatGoAreNotHealthyButLive) {  // SVC-D11
   EXPECT_EQ(proxy_mode_answer("/metrics").status, 404u);
 }
 
-TEST(ProxyHealth, ANodeIsNotEligibleOnceItIsToBeDeleted) {
+TEST(ProxyHealth, SVC_D11_ANodeIsNotEligibleOnceItIsToBeDeleted) {
   k8s::Node node;
   node.spec.taints = {{"node.kubernetes.io/unschedulable", "", "NoSchedule"}};
   EXPECT_TRUE(node_eligible(node));
@@ -51,7 +51,7 @@ TEST(ProxyHealth, ANodeIsNotEligibleOnceItIsToBeDeleted) {
   EXPECT_FALSE(node_eligible(node));
 }
 
-TEST(ServiceHealth, LocalEndpointsAreTheAnswer) {  // SVC-D10
+TEST(ServiceHealth, SVC_D10_LocalEndpointsAreTheAnswer) {  // SVC-D10
   desired::HealthCheckRow row{{"shop", "web"}, 2, {}};
   auto answer = service_answer(row, true);
   EXPECT_EQ(answer.status, 200u);

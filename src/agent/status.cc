@@ -34,6 +34,10 @@ json::object status_document(const StatusInputs& in) {
     failures.push_back({{"table", "routes"}, {"owner", ""}, {"error", sentence}});
   for (const auto& [owner, sentence] : in.health_problems)
     failures.push_back({{"table", "health ports"}, {"owner", owner}, {"error", sentence}});
+  json::array findings;
+  for (const auto& [service, all] : in.findings)
+    for (const auto& finding : all)
+      findings.push_back({{"service", service.str()}, {"owner", finding.owner.str()}, {"sentence", finding.sentence}});
   json::array dns_addresses;
   for (const auto& address : in.links.dns_addresses) dns_addresses.emplace_back(address.str());
   json::array capabilities(in.privileges.capabilities.begin(), in.privileges.capabilities.end());
@@ -52,6 +56,7 @@ json::object status_document(const StatusInputs& in) {
           {"epoch", in.realized.epoch},
           {"tables", std::move(tables)},
           {"failures", std::move(failures)},
+          {"findings", std::move(findings)},
           {"links",
            {{"uplink", in.links.uplink},
             {"uplinkMtu", in.links.uplink_mtu},

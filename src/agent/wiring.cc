@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/busy_links.h"
+#include "agent/complaints.h"
 #include "agent/drop_log.h"
 #include "agent/drop_reader.h"
 #include "agent/flow_sweeper.h"
@@ -93,7 +94,10 @@ class Node {
         client_(io, std::move(credentials), 2),
         watcher_(
             io, client_, [this](auto snapshot, const auto& changes) { on_snapshot(std::move(snapshot), changes); },
-            watch::Detail::kTables) {
+            watch::Detail::kTables),
+        complainer_(
+            options.node_name,
+            [this](auto request, auto done) { client_.request(std::move(request), std::move(done)); }, wall_clock) {
     view_.node_name = options.node_name;
     view_.routing = options.routing;
     view_.cluster_domain = options.cluster_domain;
@@ -281,6 +285,8 @@ class Node {
       last_apply_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - snapshot_since_).count();
     }
     answer_waiting();
+    complainer_.set(complaints_of(tables_->findings, status, options_.node_name), Clock::now());
+    if (complainer_.waits()) retry_at(Clock::now() + Complainer::kPause);
     if (!conflist_installed_ && !options_.cni_conf_dir.empty() && not_ready_because().empty()) {
       auto installed = cni::install_conflist(options_.cni_conf_dir, {.socket = options_.cni_socket});
       conflist_installed_ = installed.has_value();
@@ -375,6 +381,7 @@ class Node {
             .realized = realizer_->status(),
             .routes = route_status_,
             .health_problems = health_ports_.problems(),
+            .findings = tables_ ? tables_->findings : desired::FindingTable(),
             .links = links_,
             .watch = watcher_.stats(),
             .dns = dns_ ? dns_->stats() : dns::DnsStats{},
@@ -428,6 +435,7 @@ class Node {
   std::unique_ptr<cni::Server> cni_;
   watch::Client client_;
   watch::SnapshotWatcher watcher_;
+  Complainer complainer_;
   std::unique_ptr<DropReader> drop_reader_;
   std::unique_ptr<FlowSweeper> flow_sweeper_;
   std::unique_ptr<BusyLinks> busy_links_;

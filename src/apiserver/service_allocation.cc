@@ -160,9 +160,14 @@ class ServiceAllocator::Filling {
       if (const json::value* was = field(*old_, "spec.ipFamilyPolicy")) spec_["ipFamilyPolicy"] = *was;
     if (!has_entries(service_, "spec.ipFamilies"))
       if (const json::value* was = field(*old_, "spec.ipFamilies")) spec_["ipFamilies"] = *was;
-    if (wants_node_ports(service_) && wants_node_ports(*old_)) keep_node_ports();
+    if (wants_node_ports(service_) && wants_node_ports(*old_) && allocates_node_ports()) keep_node_ports();
     if (wants_health_port(service_) && wants_health_port(*old_) && number_at(service_, "spec.healthCheckNodePort") == 0)
       if (const int64_t was = number_at(*old_, "spec.healthCheckNodePort")) spec_["healthCheckNodePort"] = was;
+  }
+
+  // SVC-A9: a load balancer may be without; there a port that is left out is given back.
+  bool allocates_node_ports() const {
+    return service_type(service_) == "NodePort" || flag_at(service_, "spec.allocateLoadBalancerNodePorts", true);
   }
 
   void keep_node_ports() {
@@ -300,8 +305,6 @@ class ServiceAllocator::Filling {
 
   void allocate_node_ports() {
     if (!wants_node_ports(service_)) return drop_node_ports();
-    const bool allocate =
-        service_type(service_) == "NodePort" || flag_at(service_, "spec.allocateLoadBalancerNodePorts", true);
     std::set<uint16_t> taken;
     std::map<int64_t, std::set<std::string>> asked;  // node port -> protocols in this Service
     each_port(service_, [&](json::object& port, size_t i) {
@@ -313,7 +316,7 @@ class ServiceAllocator::Filling {
                                       fmt::format("Duplicate value: {}", number)));
       taken.insert(static_cast<uint16_t>(number));
     });
-    if (!allocate || !errors_.empty()) return;
+    if (!allocates_node_ports() || !errors_.empty()) return;
     std::map<int64_t, std::pair<uint16_t, std::set<std::string>>> by_port;  // one number may serve TCP and UDP
     each_port(service_, [&](json::object& port, size_t i) {
       const int64_t number = number_at(port, "port");

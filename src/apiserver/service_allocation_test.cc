@@ -43,7 +43,7 @@ TEST_F(Allocation, Bands) {  // SVC-A3, SVC-A4
   EXPECT_EQ(ServiceAllocator::port_band(2768), 86u);
 }
 
-TEST_F(Allocation, DynamicAddressesComeFromTheUpperBandThenTheLower) {
+TEST_F(Allocation, SVC_A3_DynamicAddressesComeFromTheUpperBandThenTheLower) {
   auto allocator = make({"10.96.0.0/27"});  // 32 addresses, band 16
   EXPECT_EQ(at(stored(allocator, service("a", R"({"ports":[]})")), "spec.clusterIP"), R"("10.96.0.16")");
   for (int i = 0; i < 14; ++i) stored(allocator, service("s" + std::to_string(i), "{}"));
@@ -52,7 +52,7 @@ TEST_F(Allocation, DynamicAddressesComeFromTheUpperBandThenTheLower) {
   EXPECT_THAT(error(allocator, service("full", "{}")), testing::HasSubstr("range is full"));
 }
 
-TEST_F(Allocation, RequestedAddress) {
+TEST_F(Allocation, SVC_A3_RequestedAddress) {
   auto allocator = make({"10.96.0.0/16"});
   const json::object mine = stored(allocator, service("a", R"({"clusterIP":"10.96.0.10"})"));
   EXPECT_EQ(at(mine, "spec.clusterIPs"), R"(["10.96.0.10"])");
@@ -67,7 +67,7 @@ TEST_F(Allocation, RequestedAddress) {
   EXPECT_EQ(error(allocator, service("b", R"({"clusterIP":"10.96.0.10"})")), "");
 }
 
-TEST_F(Allocation, Families) {  // SVC-A7
+TEST_F(Allocation, SVC_A7_Families) {  // SVC-A7
   struct Case {
     const char *spec, *policy, *families;
     size_t addresses;
@@ -99,7 +99,7 @@ TEST_F(Allocation, Families) {  // SVC-A7
               testing::HasSubstr("not configured for dual-stack"));
 }
 
-TEST_F(Allocation, SecondFamilyComesAndGoesThePrimaryStays) {
+TEST_F(Allocation, SVC_A7_SecondFamilyComesAndGoesThePrimaryStays) {
   auto allocator = make({"10.96.0.0/16", "2001:db8:96::/112"});
   const json::object one = stored(allocator, service("s", R"({"ports":[{"port":80}]})"));
   json::object wish = one;
@@ -114,7 +114,7 @@ TEST_F(Allocation, SecondFamilyComesAndGoesThePrimaryStays) {
   EXPECT_EQ(at(back, "spec.ipFamilies"), R"(["IPv4"])");
 }
 
-TEST_F(Allocation, NodePorts) {
+TEST_F(Allocation, SVC_A4_NodePorts) {
   auto allocator = make({"10.96.0.0/16"});
   const json::object a = stored(
       allocator,
@@ -148,7 +148,7 @@ TEST_F(Allocation, AReplacementWithoutWhatTheServerGaveKeepsIt) {
             json::serialize(array_at(old, "spec.ports")->at(0).at("nodePort")));
 }
 
-TEST_F(Allocation, TypeChanges) {  // SVC-A5
+TEST_F(Allocation, SVC_A5_TypeChanges) {  // SVC-A5
   auto allocator = make({"10.96.0.0/16"});
   const json::object node_port = stored(allocator, service("s", R"({"type":"NodePort","ports":[{"port":80}]})"));
   json::object wish = node_port;
@@ -167,7 +167,7 @@ TEST_F(Allocation, TypeChanges) {  // SVC-A5
   EXPECT_NE(at(stored(allocator, wish, &external), "spec.clusterIP"), "absent");
 }
 
-TEST_F(Allocation, HealthPortOnlyForLocalLoadBalancers) {  // SVC-A8
+TEST_F(Allocation, SVC_A8_HealthPortOnlyForLocalLoadBalancers) {  // SVC-A8
   auto allocator = make({"10.96.0.0/16"});
   const json::object local = stored(
       allocator, service("s", R"({"type":"LoadBalancer","externalTrafficPolicy":"Local","ports":[{"port":80}]})"));
@@ -180,7 +180,7 @@ TEST_F(Allocation, HealthPortOnlyForLocalLoadBalancers) {  // SVC-A8
   EXPECT_THAT(error(allocator, wish, &local), testing::HasSubstr("immutable"));
 }
 
-TEST_F(Allocation, LoadBalancerWithoutNodePorts) {  // SVC-A9
+TEST_F(Allocation, SVC_A9_LoadBalancerWithoutNodePorts) {  // SVC-A9
   auto allocator = make({"10.96.0.0/16"});
   const json::object none =
       stored(allocator,
@@ -192,7 +192,13 @@ TEST_F(Allocation, LoadBalancerWithoutNodePorts) {  // SVC-A9
   EXPECT_EQ(at(with, "spec.ports"), R"([{"port":80,"nodePort":30086}])");
   wish = with;
   child_object(wish, "spec")["allocateLoadBalancerNodePorts"] = false;
-  EXPECT_EQ(at(stored(allocator, wish, &with), "spec.ports"), R"([{"port":80,"nodePort":30086}])");
+  const json::object still = stored(allocator, wish, &with);
+  EXPECT_EQ(at(still, "spec.ports"), R"([{"port":80,"nodePort":30086}])");
+  // Given back when the user leaves it out, and free for others.
+  wish = still;
+  for (json::value& port : child_object(wish, "spec")["ports"].as_array()) port.as_object().erase("nodePort");
+  EXPECT_EQ(at(stored(allocator, wish, &still), "spec.ports"), R"([{"port":80}])");
+  EXPECT_EQ(error(allocator, service("b", R"({"type":"NodePort","ports":[{"port":1,"nodePort":30086}]})")), "");
 }
 
 }  // namespace

@@ -143,6 +143,13 @@ void Compiler::State::set_health_check(const k8s::NamespacedName& service,
   for (const auto& [key, check] : health_checks) tables.health_checks.insert(check);
 }
 
+void Compiler::State::set_findings(const k8s::NamespacedName& service, Findings fresh) {
+  if (fresh.empty())
+    tables.findings.erase(service);
+  else
+    tables.findings.insert_or_assign(service, std::move(fresh));
+}
+
 void Compiler::State::update_services(Round& round) {
   for (const auto& key : round.services) {
     auto object = round.snapshot.services.find(key);
@@ -161,8 +168,10 @@ void Compiler::State::update_services(Round& round) {
       set_frontends(key, state, compile_service(*object->second, own, round.snapshot, node));
       set_service_names(state, compile_service_names(*object->second, own));
       set_health_check(key, compile_health_check(*object->second, own, node));
+      set_findings(key, service_findings(*object->second, own));
     } else {
       set_health_check(key, std::nullopt);
+      set_findings(key, {});
       set_frontends(key, state, {});
       set_service_names(state, {});
       if (state.slices.empty()) services.erase(at);

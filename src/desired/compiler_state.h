@@ -96,6 +96,7 @@ struct Compiler::State {
   void claim(const FrontendTable::Entry& entry, const k8s::NamespacedName& service);
   void give_up(const FrontendKey& key, const k8s::NamespacedName& service);
   void update_host_ports();
+  void set_findings(const k8s::NamespacedName& service, Findings fresh);
   void set_health_check(const k8s::NamespacedName& service, std::optional<std::pair<uint16_t, HealthCheckRow>> fresh);
 
   // names

@@ -18,6 +18,7 @@ Tables compile_node(const k8s::Snapshot& snapshot, const NodeView& node, const I
   out.routes = compile_routes(snapshot, node);
   out.frontends = compile_services(snapshot, node);
   out.health_checks = compile_health_checks(snapshot, node);
+  out.findings = compile_findings(snapshot);
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "desired/pods/pods.h"
 #include "desired/policy/policy.h"
 #include "desired/routes/routes.h"
+#include "desired/services/findings.h"
 #include "desired/services/health_checks.h"
 #include "desired/services/services.h"
 #include "k8s/snapshot.h"
@@ -23,6 +24,7 @@ struct Tables {
   RouteTable routes;
   FrontendTable frontends;
   HealthCheckTable health_checks;
+  FindingTable findings;  // no row: what of Services leads nowhere
   PolicyTable policy;
   NameTable names;
   bool operator==(const Tables&) const = default;

@@ -18,7 +18,7 @@ std::string spec_of(const ResourceType& type, std::string_view document) {
   return json::serialize(defaulted(type, document).at("spec"));
 }
 
-TEST(Defaults, ServiceClusterIp) {  // SVC-A1
+TEST(Defaults, SVC_A1_ServiceClusterIp) {  // SVC-A1
   EXPECT_EQ(
       spec_of(resource<Service>(),
               R"({"spec":{"ports":[{"port":80},{"port":81,"targetPort":"http","protocol":"UDP"}]}})"),
@@ -26,7 +26,7 @@ TEST(Defaults, ServiceClusterIp) {  // SVC-A1
       R"("sessionAffinity":"None","type":"ClusterIP","internalTrafficPolicy":"Cluster"})");
 }
 
-TEST(Defaults, ServiceOfOtherTypes) {
+TEST(Defaults, SVC_A1_ServiceOfOtherTypes) {
   EXPECT_EQ(
       spec_of(resource<Service>(), R"({"spec":{"type":"LoadBalancer","sessionAffinity":"ClientIP"}})"),
       R"({"type":"LoadBalancer","sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":10800}},)"

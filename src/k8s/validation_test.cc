@@ -123,7 +123,7 @@ TEST(Validation, Service) {
       });
 }
 
-TEST(Validation, ServiceUpdate) {  // SVC-A6, SVC-A7
+TEST(Validation, SVC_A6_ServiceUpdate) {  // SVC-A6, SVC-A7
   expect_update(
       resource<Service>(),
       {

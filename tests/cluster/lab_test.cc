@@ -13,6 +13,7 @@
 #include "kernel/unix_socket.h"
 #include "lab/nodes/sandbox.h"
 #include "tests/cluster/lab_fixture.h"
+#include "watch/client.h"
 
 namespace carrick::cluster_tests {
 namespace {
@@ -213,8 +214,8 @@ TEST_F(LabTest, KilledAtAnyMomentNothingStays) {
   }
 }
 
-// One long connection between two pods outlives every process of the lab that may be replaced.
-TEST_F(LabTest, ConnectionsOutliveAgentsNodesAndTheApiServer) {
+// A long connection between two pods, and one through a Service, outlive every process of the lab that may be replaced.
+TEST_F(LabTest, SVC_D26_ConnectionsOutliveAgentsNodesAndTheApiServer) {
   ASSERT_EQ(carrick(up(name_, "-f " + write_manifest(kTwoTiers))).code, 0);
   auto running = lab::find_running_lab(name_);
   ASSERT_TRUE(running);
@@ -224,25 +225,33 @@ TEST_F(LabTest, ConnectionsOutliveAgentsNodesAndTheApiServer) {
   ASSERT_EQ(web.size(), 2u);
   auto netns = kernel::open_netns(running->paths.prefix + web[0].netns);
   ASSERT_TRUE(netns) << netns.error().message;
-  Fd socket;
-  {
+  auto credentials = watch::load_kubeconfig(lab::LabPaths{.name = name_, .prefix = ""}.kubeconfig());
+  ASSERT_TRUE(credentials);
+  auto service = watch::request_once(*credentials, {"GET", "/api/v1/namespaces/default/services/web", "", ""});
+  ASSERT_TRUE(service) << service.error().message;
+  const std::string cluster_ip(json::parse(service->body).at("spec").at("clusterIP").as_string());
+  auto connected = [&](const std::string& address, uint16_t port) {
     auto inside = kernel::NetnsScope::enter(netns->get());
-    ASSERT_TRUE(inside);
-    socket = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  }
-  sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(8080)};
-  ASSERT_EQ(::inet_pton(AF_INET, web[1].addresses[0].c_str(), &to.sin_addr), 1);
-  ASSERT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0) << std::strerror(errno);
-  timeval limit{.tv_sec = 5};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  auto still_talks = [&] {
+    Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(port)};
+    ::inet_pton(AF_INET, address.c_str(), &to.sin_addr);
+    timeval limit{.tv_sec = 5};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    if (!inside || ::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return Fd();
+    return socket;
+  };
+  const Fd direct = connected(web[1].addresses[0], 8080), by_service = connected(cluster_ip, 80);
+  ASSERT_TRUE(direct && by_service) << std::strerror(errno);
+  auto talks = [](const Fd& socket) {
     char answer[256];
     return ::send(socket.get(), "echo\n", 5, MSG_NOSIGNAL) == 5 && ::recv(socket.get(), answer, sizeof answer, 0) > 0;
   };
-  ASSERT_TRUE(still_talks());
+  ASSERT_TRUE(talks(direct) && talks(by_service));
   for (const char* child : {"agent-node1", "agent-node2", "lab-nodes", "lab-server"}) {
     kill_and_wait(*running, child);
-    EXPECT_TRUE(still_talks()) << "after the end of " << child;
+    EXPECT_TRUE(talks(direct)) << "after the end of " << child;
+    EXPECT_TRUE(talks(by_service)) << "after the end of " << child;
+    EXPECT_TRUE(connected(cluster_ip, 80)) << "a new connection after the end of " << child;
   }
   // And all of it goes on working: a new pod comes up, the truth table is right.
   EXPECT_TRUE(eventually([&] { return carrick("probe --all --lab " + name_).code == 0; }));

@@ -93,7 +93,7 @@ bool rolled_out(const watch::Credentials& credentials) {
 }
 
 // SVC-D18 and the order of a pod's end: an endpoint is named as terminating, nobody new comes, then it goes.
-TEST_F(LabTest, RollingUpdatesFailNoConnection) {
+TEST_F(LabTest, SVC_D18_RollingUpdatesFailNoConnection) {
   ASSERT_EQ(carrick(fmt::format("lab up --name {} --nodes 2 -f {}", name_, write_manifest(kRolling))).code, 0);
   auto running = lab::find_running_lab(name_);
   ASSERT_TRUE(running);

@@ -161,7 +161,7 @@ TEST_F(PacketTest, AffinityKeepsTheBackendUntilItGoesAway) {
   for (uint16_t port = 2001; port < 2030; ++port) EXPECT_EQ(chosen(port), second);
 }
 
-TEST_F(PacketTest, AffinityEndsAfterItsTimeAndStartsAnewWithEachConnection) {  // SVC-D15
+TEST_F(PacketTest, SVC_D15_AffinityEndsAfterItsTimeAndStartsAnewWithEachConnection) {  // SVC-D15
   auto& row = frontend("10.96.0.10:80");
   for (int i = 1; i < 40; ++i) row.backends.push_back(backend(fmt::format("10.1.2.{}:8080", i), false));
   row.affinity_seconds = 100;
@@ -183,7 +183,7 @@ TEST_F(PacketTest, AffinityEndsAfterItsTimeAndStartsAnewWithEachConnection) {  /
   EXPECT_GT(later.size(), 1u);
 }
 
-TEST_F(PacketTest, AffinityIsSwitchedInFlight) {  // SVC-D15
+TEST_F(PacketTest, SVC_D15_AffinityIsSwitchedInFlight) {  // SVC-D15
   auto& row = frontend("10.96.0.10:80");
   for (int i = 1; i < 40; ++i) row.backends.push_back(backend(fmt::format("10.1.2.{}:8080", i), false));
   uint16_t port = 1000;
@@ -212,7 +212,7 @@ TEST_F(PacketTest, AffinityIsSwitchedInFlight) {  // SVC-D15
   EXPECT_GT(out.size(), 2u);
 }
 
-TEST_F(PacketTest, UdpWhoseServiceHadNobodyIsNoBlackHole) {  // SVC-D16
+TEST_F(PacketTest, SVC_D16_UdpWhoseServiceHadNobodyIsNoBlackHole) {  // SVC-D16
   auto& row = frontend("10.96.0.10:53", Protocol::kUdp);
   auto& node_port = frontend("192.0.2.11:30053", Protocol::kUdp);
   realize();
@@ -241,7 +241,7 @@ TEST_F(PacketTest, UdpWhoseServiceHadNobodyIsNoBlackHole) {  // SVC-D16
   EXPECT_EQ(destination(ask("10.96.0.20", 53)), "10.1.1.11:5353");
 }
 
-TEST_F(PacketTest, EstablishedTcpOutlivesItsEndpointUdpFollowsTheService) {
+TEST_F(PacketTest, SVC_D18_EstablishedTcpOutlivesItsEndpointUdpFollowsTheService) {
   auto& tcp = frontend("10.96.0.10:80");
   auto& udp = frontend("10.96.0.10:53", Protocol::kUdp);
   tcp.backends = {backend("10.1.1.11:8080")};
@@ -262,7 +262,7 @@ TEST_F(PacketTest, EstablishedTcpOutlivesItsEndpointUdpFollowsTheService) {
   EXPECT_EQ(send("from_pod", question, kPodA).drop, "no_backend");
 }
 
-TEST_F(PacketTest, NoPacketOfATranslatedConnectionLeaksUntranslated) {  // SVC-D17
+TEST_F(PacketTest, SVC_D17_NoPacketOfATranslatedConnectionLeaksUntranslated) {  // SVC-D17
   frontend("10.96.0.10:80").backends = {backend("10.1.1.11:8080"), backend("10.1.1.12:8080")};
   realize();
   const auto to_service = [&](uint8_t flags) {
@@ -374,7 +374,7 @@ TEST_F(PacketTest, ServiceAddressThatTheSocketHooksMissedDoesNotLeaveTheNode) {
 }
 
 // Whole frames are compared, so the CRC-32c of each is right.
-TEST_F(PacketTest, SctpIsTranslatedThereAndBack) {  // SVC-D19
+TEST_F(PacketTest, SVC_D19_SctpIsTranslatedThereAndBack) {  // SVC-D19
   frontend("10.96.0.10:80", Protocol::kSctp).backends = {backend("10.1.1.11:8080")};
   frontend("10.96.0.10:81", Protocol::kSctp).backends = {backend("10.1.1.11:81")};
   frontend("[2001:db8:96::10]:80", Protocol::kSctp).backends = {backend("[2001:db8:1:1::b]:38412")};

@@ -52,7 +52,7 @@ std::vector<std::string> endpoints(const World& world, const std::string& type =
   return lines;
 }
 
-TEST(Slices, BothFamiliesWithEverythingTheApiSays) {
+TEST(Slices, SVC_A14_BothFamiliesWithEverythingTheApiSays) {
   World world(1);
   world.edit<k8s::Node>({"", "node-1"}, [](json::object& node) {
     node["metadata"].as_object()["labels"] = json::object{{"topology.kubernetes.io/zone", "a"}};
@@ -90,7 +90,7 @@ struct StateCase {
 
 class States : public testing::TestWithParam<StateCase> {};
 
-TEST_P(States, OfAnEndpoint) {
+TEST_P(States, SVC_A14_OfAnEndpoint) {
   const auto& c = GetParam();
   World world(1);
   world.kubelet.ready = [&](const std::string&) { return c.ready; };
@@ -120,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(Table, States,
                                          StateCase{"succeeded", false, false, false, "Succeeded", nullptr}),
                          [](const auto& info) { return info.param.what; });
 
-TEST(Slices, NamedPortsThatDifferSplitThem) {
+TEST(Slices, SVC_A14_NamedPortsThatDifferSplitThem) {
   World world(1);
   world.make(pod("a"));
   world.make(pod("b", R"([{"name":"http","containerPort":9090}])"));
@@ -135,7 +135,7 @@ TEST(Slices, NamedPortsThatDifferSplitThem) {
   EXPECT_EQ(ports, (std::set{8080, 9090})) << "a port of the other protocol has another name";
 }
 
-TEST(Slices, AServiceThatSelectsNothingHasOneEmptySliceOfEachFamily) {
+TEST(Slices, SVC_A14_AServiceThatSelectsNothingHasOneEmptySliceOfEachFamily) {
   World world(1);
   world.make(service(kDual + kPorts));
   world.settle();
@@ -170,7 +170,7 @@ TEST(Slices, HeadlessServicesHaveBothFamiliesALabelAndMayHaveNoPorts) {
   EXPECT_EQ(slices(world, "IPv4").at(0).metadata.labels.at("service.kubernetes.io/headless"), "");
 }
 
-TEST(Slices, AHundredEndpointsEachAndOnlyTheTouchedOneIsWritten) {
+TEST(Slices, SVC_A14_AHundredEndpointsEachAndOnlyTheTouchedOneIsWritten) {
   World world(4);
   world.make(R"({"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"rs","namespace":"default"},
     "spec":{"replicas":250,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"i","ports":[{"name":"http","containerPort":1}]}]}}}})");
@@ -200,7 +200,7 @@ struct HintCase {
 
 class Hints : public testing::TestWithParam<HintCase> {};
 
-TEST_P(Hints, FollowTrafficDistribution) {
+TEST_P(Hints, SVC_A16_FollowTrafficDistribution) {
   World world(1);
   world.edit<k8s::Node>({"", "node-1"}, [](json::object& node) {
     node["metadata"].as_object()["labels"] = json::object{{"topology.kubernetes.io/zone", "a"}};
@@ -248,7 +248,7 @@ constexpr const char* kUserEndpoints =
     R"({"apiVersion":"v1","kind":"Endpoints","metadata":{"name":"db","namespace":"default","labels":{"l":"1"}},
   "subsets":[{"addresses":[{"ip":"203.0.113.7"}],"notReadyAddresses":[{"ip":"2001:db8:203::7"}],"ports":[{"name":"pg","port":5432,"protocol":"TCP"}]}]})";
 
-TEST(Mirroring, CopiesEndpointsOfUsers) {
+TEST(Mirroring, SVC_A15_CopiesEndpointsOfUsers) {
   World world(1);
   world.make(kUserEndpoints);
   world.settle();
@@ -291,7 +291,7 @@ TEST(Mirroring, LeavesAloneWhatHasASelectorOrSaysSo) {
     EXPECT_EQ(slice.metadata.labels.at("kubernetes.io/service-name"), "web");
 }
 
-TEST(SystemServices, AreThereAndComeBack) {
+TEST(SystemServices, SVC_A2_AreThereAndComeBack) {
   Options options = lab_defaults();
   options.api_servers = {{*net::IpAddress::parse("192.0.2.1"), 6443}, {*net::IpAddress::parse("2001:db8:2::1"), 6443}};
   World world(1, options);
