@@ -70,6 +70,13 @@ check cr-ssa 'serverside-applied' k apply --server-side --force-conflicts -f "$w
 check cr-describe '^Kind: +Boat' k describe boat ann
 check cr-edit 'edited' env KUBE_EDITOR="sed -i s/kiel/oslo/" k edit boat ann
 check cr-watch "^ann" bash -c "timeout 25 k get boats -w --request-timeout=8s || true"
+printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cargo, ownerReferences: [{apiVersion: sea.example/v1, kind: Boat, name: ann, uid: %s}]}\n' "$(k get boat ann -o 'jsonpath={.metadata.uid}')" > "$work/cargo.yaml"
+check cr-owns 'configmap/cargo created' k create -f "$work/cargo.yaml"
+check cr-owned-stays '^cargo' k get cm cargo
+check cr-delete '"ann" deleted' k delete boat ann
+check cr-owned-goes 'condition met|not found|^$' k wait --for=delete cm/cargo --timeout=10s
+check cr-in-namespace 'boat.sea.example/ann created' bash -c "k create ns sea >/dev/null && k -n sea apply -f '$work/boat.yaml'"
+check cr-namespace-goes '"sea" deleted' k delete ns sea --timeout=20s
 check crd-delete '"boats.sea.example" deleted' k delete crd boats.sea.example --timeout=20s
 refuse cr-gone "the server doesn't have a resource type|could not find the requested resource" k get boats
 # Definitions of others, from the Go module cache.

@@ -24,3 +24,19 @@ rules: [{verbs: [get], apiGroups: [""], resources: [pods]}]
 YAML
 check rbac-reconcile 'reconciled' k auth reconcile -f "$work/again.yaml"
 check rbac-clean-up 'deleted' k delete role/reader role/again rolebinding/readers clusterrolebinding/crew sa/robot
+# A token of a service account is a user of its own.
+check token-sa 'serviceaccount/speaker created' k create serviceaccount speaker
+check token-binding 'created' k create clusterrolebinding speaker --clusterrole=view --serviceaccount=default:speaker
+check token-create '^ey' k create token speaker --duration=15m
+alone() {  # COMMAND...: with the token of the service account and nothing else
+  k config view --raw -o 'jsonpath={.clusters[0].cluster.certificate-authority-data}' | base64 -d > "$work/ca.pem"
+  k --kubeconfig=/dev/null --server="$(k config view -o 'jsonpath={.clusters[0].cluster.server}')" \
+    --certificate-authority="$work/ca.pem" --token="$(k create token speaker)" "$@"
+}
+export -f alone
+export work
+check token-whoami 'system:serviceaccount:default:speaker' bash -c "alone auth whoami"
+check token-reads 'kubernetes ' bash -c "alone get svc -n default"
+refuse token-forbidden 'User "system:serviceaccount:default:speaker" cannot list resource "secrets"' bash -c "alone get secrets -n default"
+refuse token-forged 'Unauthorized|You must be logged in|provide credentials' k --kubeconfig=/dev/null --server="$(k config view -o 'jsonpath={.clusters[0].cluster.server}')" --insecure-skip-tls-verify --token=ey.ey.xx get svc
+check token-clean-up 'deleted' k delete sa/speaker clusterrolebinding/speaker

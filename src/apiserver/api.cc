@@ -27,19 +27,30 @@ Response text_response(int code, std::string text) {
   return response;
 }
 
+// RFC 8414, as far as it concerns tokens of service accounts.
+json::object openid_configuration() {
+  const std::string issuer(ServiceTokens::kIssuer);
+  return {{"issuer", issuer},
+          {"jwks_uri", issuer + "/openid/v1/jwks"},
+          {"response_types_supported", json::array{"id_token"}},
+          {"subject_types_supported", json::array{"public"}},
+          {"id_token_signing_alg_values_supported", json::array{"ES256"}}};
+}
+
 // One segment or many: /healthz/ping is as good as /healthz.
 bool is_health(std::string_view first) { return first == "healthz" || first == "livez" || first == "readyz"; }
 
 // Health, version, discovery, OpenAPI: paths of no resource.
 bool is_fixed(const std::vector<std::string>& s) {
   return s.empty() || is_health(s[0]) || s[0] == "version" || s[0] == "metrics" || s[0] == "openapi" ||
-         (s[0] == "api" && s.size() <= 2) || (s[0] == "apis" && s.size() <= 3);
+         s[0] == ".well-known" || s[0] == "openid" || (s[0] == "api" && s.size() <= 2) ||
+         (s[0] == "apis" && s.size() <= 3);
 }
 
 json::object root_paths() {
   json::array paths;
-  for (std::string_view path : {"/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
-                                "/openapi/v3", "/readyz", "/version"})
+  for (std::string_view path : {"/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez",
+                                "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"})
     paths.emplace_back(path);
   return {{"paths", std::move(paths)}};
 }
@@ -136,6 +147,12 @@ std::optional<StatusOr<Response>> Api::serve_fixed(const Request& request) {
         200, fmt::format("# TYPE carrick_apiserver_resource_version counter\ncarrick_apiserver_resource_version {}\n# "
                          "TYPE carrick_apiserver_watchers gauge\ncarrick_apiserver_watchers {}\n",
                          revision(), hub_.watchers()));
+  if (s[0] == ".well-known" || (s[0] == "openid" && options_.tokens)) {
+    if (!options_.tokens || s.size() < 2) return std::unexpected(unknown_path());
+    if (s[0] == "openid") return json_response(200, options_.tokens->key_set());
+    if (s[1] == "openid-configuration") return json_response(200, openid_configuration());
+    return std::unexpected(unknown_path());
+  }
   if (s[0] == "openapi") return serve_openapi(request, registry_.custom());
   const CustomKinds custom = registry_.custom().served();
   if (s.size() == 1) {

@@ -6,6 +6,7 @@
 #include "apiserver/node_door.h"
 #include "apiserver/registry.h"
 #include "apiserver/request.h"
+#include "apiserver/service_tokens.h"
 #include "apiserver/streams/upgrade.h"
 #include "apiserver/watch_stream.h"
 
@@ -32,15 +33,20 @@ struct Response {
 class Api {
  public:
   struct Options {
-    std::string server_address;         // "127.0.0.1:6443", told to clients in legacy discovery
-    std::function<int64_t()> now = {};  // seconds since 1970; empty = the system clock
-    std::function<bool()> ready = {};   // /readyz; empty = always
-    NodeDoor* nodes = nullptr;          // outlives the API; null: nothing runs pods
+    std::string server_address;             // "127.0.0.1:6443", told to clients in legacy discovery
+    std::function<int64_t()> now = {};      // seconds since 1970; empty = the system clock
+    std::function<bool()> ready = {};       // /readyz; empty = always
+    const ServiceTokens* tokens = nullptr;  // outlives the API; null: service accounts have none
+    NodeDoor* nodes = nullptr;              // outlives the API; null: nothing runs pods
   };
   Api(Registry& registry, Options options);
   Response handle(const Request& request);
   WatchHub& hub() { return hub_; }
   uint64_t revision() const { return registry_.store().revision(); }
+  // Whose token it is, now; nullopt: of no service account.
+  std::optional<User> user_of_token(std::string_view token) const {
+    return options_.tokens ? options_.tokens->user_of(registry_.store(), token, options_.now()) : std::nullopt;
+  }
 
  private:
   StatusOr<Response> serve(const Request& request);
@@ -65,6 +71,8 @@ class Api {
   StatusOr<Response> stream(const Request& request, const Route& route);
   // api_review.cc
   std::optional<StatusOr<Response>> review(const Request& request);
+  k8s::json::object token_review(const k8s::json::object& review) const;
+  StatusOr<Response> create_token(const Request& request, const Route& route);
 
   Registry& registry_;
   Options options_;

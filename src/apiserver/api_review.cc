@@ -36,6 +36,33 @@ User subject_of(const json::object& review) {
 
 }  // namespace
 
+json::object Api::token_review(const json::object& review) const {
+  std::vector<std::string> audiences;
+  if (const json::array* given = array_at(review, "spec.audiences"))
+    for (const json::value& one : *given)
+      if (one.is_string()) audiences.emplace_back(one.get_string());
+  const auto user = options_.tokens ? options_.tokens->user_of(registry_.store(), text_at(review, "spec.token"),
+                                                               options_.now(), audiences)
+                                    : std::nullopt;
+  if (!user) return {{"authenticated", false}, {"error", "the token is of nobody whom this server knows"}};
+  json::array for_whom;
+  for (const std::string& one : audiences) for_whom.emplace_back(one);
+  if (audiences.empty()) for_whom.emplace_back(ServiceTokens::kIssuer);
+  return {{"authenticated", true}, {"user", user_info(*user)}, {"audiences", std::move(for_whom)}};
+}
+
+// serviceaccounts/NAME/token
+StatusOr<Response> Api::create_token(const Request& request, const Route& route) {
+  if (request.method != "POST") return std::unexpected(method_not_allowed());
+  if (!options_.tokens) return std::unexpected(unknown_path());
+  auto body = decode_body(request.content_type, request.body);
+  if (!body) return std::unexpected(body.error());
+  auto issued = options_.tokens->issue(registry_.store(), {route.namespace_, route.name}, std::move(body->document),
+                                       options_.now());
+  if (!issued) return std::unexpected(issued.error());
+  return json_response(201, *issued);
+}
+
 std::optional<StatusOr<Response>> Api::review(const Request& request) {
   const std::vector<std::string>& s = request.target.segments;
   if (s.size() < 4 || s[0] != "apis" || (s[1] != "authorization.k8s.io" && s[1] != "authentication.k8s.io"))
@@ -47,7 +74,8 @@ std::optional<StatusOr<Response>> Api::review(const Request& request) {
   const bool access = mine || local || (authorization && resource == "subjectaccessreviews");
   const bool rules = authorization && resource == "selfsubjectrulesreviews";
   const bool self = !authorization && resource == "selfsubjectreviews";
-  if (!access && !rules && !self) return std::unexpected(unknown_path());
+  const bool token = !authorization && resource == "tokenreviews";
+  if (!access && !rules && !self && !token) return std::unexpected(unknown_path());
   if (request.method != "POST") return std::unexpected(method_not_allowed());
   const Attributes own{.verb = "create", .group = s[1], .resource = resource, .namespace_ = local ? s[4] : ""};
   const Store& store = registry_.store();
@@ -65,6 +93,7 @@ std::optional<StatusOr<Response>> Api::review(const Request& request) {
     review["status"] = std::move(status);
   }
   if (rules) review["status"] = rules_of(store, *request.user, text_at(review, "spec.namespace"));
+  if (token) review["status"] = token_review(review);
   if (self) review["status"] = json::object{{"userInfo", user_info(*request.user)}};
   return json_response(201, review);
 }

@@ -196,6 +196,8 @@ StatusOr<Response> Api::create_subresource(const Request& request, const Route& 
   const bool pods = route.type->group.empty() && route.type->plural == "pods";
   const bool binding = pods && route.subresource == "binding", eviction = pods && route.subresource == "eviction";
   if (pods && std::ranges::find(kStreams, route.subresource) != std::end(kStreams)) return stream(request, route);
+  if (route.type->group.empty() && route.type->plural == "serviceaccounts" && route.subresource == "token")
+    return create_token(request, route);
   if (!binding && !eviction) return std::unexpected(unknown_path());
   if (request.method != "POST") return std::unexpected(method_not_allowed());
   const auto dry_run = wants_dry_run(request.target.query);

@@ -25,17 +25,22 @@ ServerNames names_of(const Options& options) {
 
 // In the order of construction: each knows only those above it.
 struct ApiServer::Parts {
-  Parts(boost::asio::io_context& context, Options given, std::unique_ptr<Store> opened, Credentials with)
+  Parts(boost::asio::io_context& context, Options given, std::unique_ptr<Store> opened, Credentials with,
+        std::unique_ptr<ServiceTokens> signer)
       : options(std::move(given)),
         credentials(std::move(with)),
+        tokens(std::move(signer)),
         store(std::move(opened)),
         registry(*store, {.service_ranges = {.cidrs = options.service_cidrs}}),
         door(registry),
-        api(registry,
-            {.server_address = "127.0.0.1", .ready = [this] { return !ready || ready(); }, .nodes = options.nodes}),
+        api(registry, {.server_address = "127.0.0.1",
+                       .ready = [this] { return !ready || ready(); },
+                       .tokens = tokens.get(),
+                       .nodes = options.nodes}),
         http(context, api, credentials, {}) {}
   Options options;
   Credentials credentials;
+  std::unique_ptr<ServiceTokens> tokens;
   std::unique_ptr<Store> store;
   Registry registry;
   ClusterDoor door;
@@ -52,8 +57,9 @@ Result<std::unique_ptr<ApiServer>> ApiServer::create(boost::asio::io_context& co
     return fail(ErrorKind::kInvalid, "the API server needs at least one range for ClusterIPs");
   auto store = TRY(Store::open(options.database));
   auto credentials = TRY(load_or_make_credentials(options.credentials_directory, names_of(options)));
-  std::unique_ptr<ApiServer> server(
-      new ApiServer(std::make_unique<Parts>(context, std::move(options), std::move(store), std::move(credentials))));
+  auto tokens = TRY(ServiceTokens::create(credentials.token_key));
+  std::unique_ptr<ApiServer> server(new ApiServer(std::make_unique<Parts>(context, std::move(options), std::move(store),
+                                                                          std::move(credentials), std::move(tokens))));
   TRY_VOID(server->parts_->http.prepare());
   return server;
 }

@@ -1,5 +1,7 @@
 #include "apiserver/cluster_door.h"
 
+#include <algorithm>
+
 #include "apiserver/document.h"
 
 namespace carrick::apiserver {
@@ -21,6 +23,14 @@ controllers::Document ClusterDoor::get(const k8s::ResourceType& type, const k8s:
 std::vector<controllers::Document> ClusterDoor::list(const k8s::ResourceType& type, std::string_view namespace_) const {
   std::vector<controllers::Document> out;
   for (const Record& record : registry_.store().list(type, namespace_)) out.push_back(document_of(record));
+  return out;
+}
+
+std::vector<const k8s::ResourceType*> ClusterDoor::custom_types() const {
+  std::vector<const k8s::ResourceType*> out;
+  for (const CustomKind* kind : registry_.custom().served())
+    for (const k8s::ResourceType* type : {&kind->type, kind->stored_as})
+      if (std::ranges::find(out, type) == out.end()) out.push_back(type);
   return out;
 }
 

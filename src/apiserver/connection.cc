@@ -90,13 +90,13 @@ void Connection::close() {
   wake_.cancel();
 }
 
-std::optional<User> Connection::user_of(const Message& message) const {
+std::optional<User> Connection::user_of(const Message& message, const Api& api) const {
   const std::string_view header = message[http::field::authorization];
   constexpr std::string_view kBearer = "Bearer ";
   if (header.starts_with(kBearer)) {
     if (same_secret(header.substr(kBearer.size()), credentials_.admin_token))
       return User{"kubernetes-admin", {"system:masters", "system:authenticated"}};
-    return std::nullopt;
+    return api.user_of_token(header.substr(kBearer.size()));
   }
   return certificate_user_;
 }
@@ -119,7 +119,7 @@ asio::awaitable<void> Connection::run(std::function<Api*()> api) {
                       .accept = std::string((*message)[http::field::accept]),
                       .content_type = std::string((*message)[http::field::content_type]),
                       .body = std::move(message->body()),
-                      .user = user_of(*message),
+                      .user = user_of(*message, *api()),
                       .upgrade = offer_of(*message),
                       .user_agent = std::string((*message)[http::field::user_agent])};
       auto target = parse_target(message->target());

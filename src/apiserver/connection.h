@@ -57,7 +57,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> watch_for_close();
   asio::awaitable<void> send_stream(Response response);
   asio::awaitable<bool> write_text(std::string text);
-  std::optional<User> user_of(const Message& message) const;
+  std::optional<User> user_of(const Message& message, const Api& api) const;
 
   const Credentials& credentials_;
   const HttpLimits& limits_;

@@ -52,6 +52,7 @@ Result<Credentials> load_or_make_credentials(const std::string& directory, const
                         {"ca.key", &out.authority.key_pem},
                         {"admin.crt", &out.admin.certificate_pem},
                         {"admin.key", &out.admin.key_pem},
+                        {"sa.key", &out.token_key},
                         {"admin.token", &out.admin_token}};
   bool complete = true;
   for (const File& file : files) {
@@ -60,6 +61,11 @@ Result<Credentials> load_or_make_credentials(const std::string& directory, const
       *file.text = std::move(*text);
     else
       complete = false;
+    // A directory from before there were tokens of service accounts.
+    if (complete && out.token_key.empty() && file.text == &out.token_key) {
+      out.token_key = TRY(make_signing_key());
+      TRY_VOID(write_private_file(directory + "/" + file.name, out.token_key));
+    }
   }
   if (!complete) {
     out = TRY(make_credentials(names));

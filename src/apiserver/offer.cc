@@ -22,6 +22,7 @@ const std::vector<k8s::ResourceType>& review_types() {
   };
   static const std::vector<k8s::ResourceType> types{
       make("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", false),
+      make("authentication.k8s.io", "tokenreviews", "TokenReview", false),
       make("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false),
       make("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview", false),
       make("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview", false),

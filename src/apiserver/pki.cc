@@ -143,12 +143,21 @@ Result<KeyPair> make_client_certificate(const KeyPair& authority, std::string_vi
                   {{std::string(user), groups}, "critical,CA:FALSE", "critical,digitalSignature", "clientAuth", ""});
 }
 
+Result<std::string> make_signing_key() {
+  const Key key(EVP_EC_gen("P-256"));
+  const Bio text(BIO_new(BIO_s_mem()));
+  if (!key || PEM_write_bio_PrivateKey(text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+    return openssl_failure("cannot make a key");
+  return text_of(text.get());
+}
+
 Result<Credentials> make_credentials(const ServerNames& names) {
   Credentials made;
   made.authority = TRY(make_authority("carrick-ca"));
   made.server = TRY(make_server_certificate(made.authority, names));
   made.admin = TRY(make_client_certificate(made.authority, "kubernetes-admin", {"system:masters"}));
   made.admin_token = TRY(random_token());
+  made.token_key = TRY(make_signing_key());
   return made;
 }
 

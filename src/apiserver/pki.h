@@ -24,10 +24,14 @@ Result<KeyPair> make_server_certificate(const KeyPair& authority, const ServerNa
 Result<KeyPair> make_client_certificate(const KeyPair& authority, std::string_view user,
                                         const std::vector<std::string>& groups);
 
+// A key that signs, PEM, P-256.
+Result<std::string> make_signing_key();
+
 // All that a server needs.
 struct Credentials {
   KeyPair authority, server, admin;
   std::string admin_token;  // bearer token with the rights of the admin certificate
+  std::string token_key;    // signs tokens of service accounts: PEM, P-256
 };
 Result<Credentials> make_credentials(const ServerNames& names);
 // Kept in `directory` (files 0600) from the first start on; an empty one keeps nothing.

@@ -81,6 +81,13 @@ Objects standard_roles() {
       list_of({resources("authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews", "create"),
                resources("authentication.k8s.io", "selfsubjectreviews", "create")}),
       "system:authenticated");
+  add(out, "system:service-account-issuer-discovery",
+      list_of({paths(
+          "/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/")}),
+      "system:serviceaccounts");
+  add(out, "system:auth-delegator",
+      list_of({resources("authentication.k8s.io", "tokenreviews", "create"),
+               resources("authorization.k8s.io", "subjectaccessreviews", "create")}));
   add(out, "system:node",
       list_of({resources("core discovery.k8s.io networking.k8s.io", "*", kRead), events, leases,
                resources("core", "nodes nodes/status pods/status", "create get list patch update watch"),

@@ -37,6 +37,9 @@ class Cluster {
  public:
   virtual ~Cluster() = default;
   virtual Document get(const k8s::ResourceType& type, const k8s::NamespacedName& key) const = 0;  // null when absent
+  // Kinds that definitions made at run time (CustomResourceDefinition). Their addresses stay. Of several versions of a
+  // kind, one has the objects: the one that events name.
+  virtual std::vector<const k8s::ResourceType*> custom_types() const { return {}; }
   virtual std::vector<Document> list(const k8s::ResourceType& type, std::string_view namespace_ = {}) const = 0;
   virtual Result<Document> create(const k8s::ResourceType& type, k8s::json::object document) = 0;
   // Optimistic lock when metadata.resourceVersion is set. kConflict when it is stale.

@@ -80,6 +80,8 @@ struct Controllers::Core : std::enable_shared_from_this<Controllers::Core> {
     for (const auto& type : k8s::resource_types()) {
       for (const auto& document : cluster.list(type)) observe({ObjectEvent::Type::kAdded, &type, document, nullptr});
     }
+    for (const auto* type : cluster.custom_types())
+      for (const auto& document : cluster.list(*type)) observe({ObjectEvent::Type::kAdded, type, document, nullptr});
     for (auto& controller : controllers) controller->start();
   }
 

@@ -11,7 +11,7 @@ constexpr const char* kOrphan = "orphan";
 
 }  // namespace
 
-GarbageCollector::Item GarbageCollector::read(const Change& change) {
+GarbageCollector::Item GarbageCollector::read(const Change& change) const {
   Item item{change.type, change.key, {}, false, false, false};
   const auto& document = *change.now;
   item.deleting = value_at(document, {"metadata", "deletionTimestamp"}) != nullptr;
@@ -27,11 +27,17 @@ GarbageCollector::Item GarbageCollector::read(const Change& change) {
       const auto& owner = entry.get_object();
       const auto* blocks = owner.if_contains("blockOwnerDeletion");
       item.owners.push_back({std::string(text_at(owner, {"uid"})),
-                             k8s::find_by_kind(text_at(owner, {"apiVersion"}), text_at(owner, {"kind"})) != nullptr,
+                             is_known(text_at(owner, {"apiVersion"}), text_at(owner, {"kind"})),
                              blocks && blocks->is_bool() && blocks->get_bool()});
     }
   }
   return item;
+}
+
+bool GarbageCollector::is_known(std::string_view api_version, std::string_view kind) const {
+  return k8s::find_by_kind(api_version, kind) || std::ranges::any_of(cluster().custom_types(), [&](const auto* type) {
+           return type->kind == kind && type->apiVersion() == api_version;
+         });
 }
 
 void GarbageCollector::forget(const std::string& uid) {

@@ -29,7 +29,8 @@ class GarbageCollector : public Controller {
     std::vector<Owner> owners;
     bool deleting = false, foreground = false, orphan = false;
   };
-  static Item read(const Change& change);
+  Item read(const Change& change) const;
+  bool is_known(std::string_view api_version, std::string_view kind) const;
   void forget(const std::string& uid);
   Result<void> finish_foreground(const std::string& uid, const Item& item);
   Result<void> orphan_dependents(const std::string& uid, const Item& item);
