@@ -27,7 +27,7 @@ struct StatusInputs {
   const realize::Status& realized;
   const realize::RouteStatus& routes;
   const std::map<std::string, std::string>& health_problems;  // ports that could not be opened, by owner
-  desired::FindingTable findings;  // fields of Services that lead nowhere
+  desired::FindingTable findings;                             // fields of Services that lead nowhere
   const NodeLinks& links;
   watch::WatcherStats watch;
   dns::DnsStats dns;
