@@ -4,18 +4,8 @@
 
 namespace carrick::agent {
 
-BusyLinks::BusyLinks(boost::asio::io_context& io, Doors doors) : doors_(std::move(doors)), timer_(io) { wait(); }
-
-BusyLinks::~BusyLinks() { timer_.cancel(); }
-
-void BusyLinks::wait() {
-  timer_.expires_after(kLook);
-  timer_.async_wait([this](auto error) {
-    if (error) return;
-    look(Clock::now());
-    wait();
-  });
-}
+BusyLinks::BusyLinks(boost::asio::io_context& io, Doors doors)
+    : doors_(std::move(doors)), ticker_(io, kLook, [this](Clock::time_point now) { look(now); }) {}
 
 void BusyLinks::look(Clock::time_point now) {
   auto received = doors_.received();

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
 
+#include "agent/ticker.h"
 #include "base/result.h"
 
 namespace carrick::agent {
@@ -16,7 +16,7 @@ namespace carrick::agent {
 // most one a second, for each holds the lock of all network devices a while. On the io_context's thread.
 class BusyLinks {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = Ticker::Clock;
   static constexpr std::chrono::seconds kLook{1};
   static constexpr double kBusy = 10'000;  // packets a second that the pod sends
 
@@ -27,18 +27,15 @@ class BusyLinks {
   };
 
   BusyLinks(boost::asio::io_context& io, Doors doors);
-  ~BusyLinks();
 
   void look(Clock::time_point now);  // what the timer does
 
  private:
-  void wait();
-
   Doors doors_;
-  boost::asio::steady_timer timer_;
   std::map<std::string, uint64_t> before_;
   Clock::time_point looked_;
   std::set<uint32_t> done_;
+  Ticker ticker_;
 };
 
 }  // namespace carrick::agent

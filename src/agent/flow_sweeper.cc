@@ -16,21 +16,9 @@ uint64_t accepted_connections(const std::vector<uint64_t>& counters) {
 }  // namespace
 
 FlowSweeper::FlowSweeper(boost::asio::io_context& io, kernel::Programs& programs, uint64_t capacity)
-    : programs_(programs), timer_(io), swept_(Clock::now()) {
+    : programs_(programs), swept_(Clock::now()), ticker_(io, kLook, [this](Clock::time_point now) { look(now); }) {
   stats_.capacity = capacity;
   if (auto counters = programs_.counters()) accepted_ = accepted_connections(*counters);
-  wait();
-}
-
-FlowSweeper::~FlowSweeper() { timer_.cancel(); }
-
-void FlowSweeper::wait() {
-  timer_.expires_after(kLook);
-  timer_.async_wait([this](auto error) {
-    if (error) return;
-    look(Clock::now());
-    wait();
-  });
 }
 
 void FlowSweeper::look(Clock::time_point now) {

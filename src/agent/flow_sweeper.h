@@ -1,10 +1,10 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
 
+#include "agent/ticker.h"
 #include "kernel/programs.h"
 
 namespace carrick::agent {
@@ -19,25 +19,22 @@ struct FlowStats {
 // minute old. On the io_context's thread.
 class FlowSweeper {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = Ticker::Clock;
   static constexpr std::chrono::seconds kLook{1}, kAtLeast{60};
 
   // capacity: entries of the table. `programs` outlives this.
   FlowSweeper(boost::asio::io_context& io, kernel::Programs& programs, uint64_t capacity);
-  ~FlowSweeper();
 
   void look(Clock::time_point now);  // what the timer does
   const FlowStats& stats() const { return stats_; }
 
  private:
-  void wait();
-
   kernel::Programs& programs_;
-  boost::asio::steady_timer timer_;
   FlowStats stats_;
   uint64_t accepted_ = 0;  // connections by the last sweep
   Clock::time_point swept_;
   bool failed_ = false;  // said once
+  Ticker ticker_;
 };
 
 }  // namespace carrick::agent
