@@ -8,7 +8,8 @@
 #include "k8s/core.h"
 #include "lab/config.h"
 #include "lab/host/process.h"
-#include "lab/nodes/documents.h"
+#include "lab/nodes/material_source.h"
+#include "lab/nodes/pod_machine.h"
 #include "lab/nodes/sandbox.h"
 
 namespace carrick::lab {
@@ -24,24 +25,32 @@ std::string container_log_path(const LabConfig& config, const Sandbox& sandbox, 
 // Of the run before this one.
 std::string previous_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container);
 
-// The processes of one pod, in its namespaces and a cgroup of its own below the node's. Destroying it kills them.
+// The containers of one pod from their start to their end: which run is PodMachine's to say, what they are made of
+// PodMaterial's. Those with a program of their own are processes in a cgroup of the pod below its node's; the
+// responder's run as long as the pod. Destroying it kills them.
 class Containers {
  public:
-  // `changed` is called (from the io_context) after every start and end.
+  struct Around {
+    watch::Client* client;
+    // What the node knows of the pod and the Services that it sees.
+    std::function<void(Material&)> complete;
+    // After every change of the machine, from the io_context.
+    std::function<void()> changed;
+  };
+  // `taken_over`: what an earlier lab-nodes had initialized is not initialized again.
   Containers(boost::asio::io_context& io, const LabConfig& config, const Sandbox& sandbox,
-             std::shared_ptr<const k8s::Pod> pod, std::function<void()> changed);
+             std::shared_ptr<const k8s::Pod> pod, Around around, bool taken_over);
   ~Containers();
   void start();
-  // SIGTERM to each process; none is started again.
+  // preStop, then SIGTERM to each process; none is started again.
   void terminate();
   bool any_running() const;
-  // False once the process of spec.containers[index] has ended, until it is started again.
-  bool is_running(size_t index) const;
-  // Its process ended at once saying that the program is not there (exit codes 126, 127): the image's, not this
-  // machine's.
-  bool falls_back_to_responder(size_t index) const;
-  // Fills the states of the containers that are processes; others are left as they are.
-  void describe(std::vector<ContainerState>& states) const;
+
+  const PodMachine& machine() const;
+  bool is_played(size_t index) const;  // by the responder
+  void passed_startup(size_t index);
+  // The process is ended, with the grace that it is due, and by its policy started again.
+  void restart(size_t index, const std::string& why);
 
  private:
   struct Impl;

@@ -45,27 +45,59 @@ json::array ip_list(const std::vector<std::string>& addresses) {
   return out;
 }
 
+std::string text_of(LifeTime time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+json::object terminated(const TerminatedState& end, const std::string& container_id) {
+  json::object out{{"exitCode", end.exit_code},
+                   {"reason", end.reason},
+                   {"startedAt", text_of(end.started)},
+                   {"finishedAt", text_of(end.finished)},
+                   {"containerID", "carrick://" + container_id}};
+  if (!end.message.empty()) out["message"] = end.message;
+  return out;
+}
+
 json::object container_status(const k8s::Container& container, const ContainerState& state,
-                              const std::string& container_id, const std::string& started_at) {
-  json::object running;
-  if (state.exit_code)
-    running["terminated"] = json::object{{"exitCode", *state.exit_code},
-                                         {"reason", *state.exit_code == 0 ? "Completed" : "Error"},
-                                         {"startedAt", started_at},
-                                         {"finishedAt", started_at}};
-  else if (state.running)
-    running["running"] = json::object{{"startedAt", started_at}};
-  else
-    running["waiting"] = json::object{{"reason", state.waiting_reason}, {"message", state.message}};
+                              const std::string& container_id) {
+  const ContainerLife& life = state.life;
+  json::object now, last;
+  switch (life.state) {
+    case ContainerLife::State::kWaiting:
+      now["waiting"] = json::object{{"reason", life.reason}};
+      if (!life.message.empty()) now["waiting"].as_object()["message"] = life.message;
+      break;
+    case ContainerLife::State::kRunning:
+      now["running"] = json::object{{"startedAt", text_of(life.started)}};
+      break;
+    case ContainerLife::State::kTerminated:
+      now["terminated"] = terminated(*life.end, container_id);
+      break;
+  }
+  if (life.last_end) last["terminated"] = terminated(*life.last_end, container_id);
   return {{"name", container.name},
           {"image", container.image},
           {"imageID", ""},
-          {"containerID", "carrick://" + container_id},
+          {"containerID", life.ran ? "carrick://" + container_id : ""},
           {"ready", state.ready},
-          {"started", state.running},
-          {"restartCount", state.restarts},
-          {"state", running},
-          {"lastState", json::object{}}};
+          {"started", life.state == ContainerLife::State::kRunning && life.passed_startup},
+          {"restartCount", life.restarts},
+          {"state", now},
+          {"lastState", last}};
+}
+
+// As the kubelet says it: "containers with unready status: [a b]".
+std::string names_that(const PodState& state, std::string_view sentence, size_t begin, size_t end) {
+  std::string names;
+  for (size_t i = begin; i < end && i < state.containers.size(); ++i)
+    if (!state.containers[i].ready) names += (names.empty() ? "" : " ") + state.containers[i].life.name;
+  return names.empty() ? "" : fmt::format("{}: [{}]", sentence, names);
 }
 
 }  // namespace
@@ -80,7 +112,10 @@ std::string timestamp_now() {
 }
 
 bool PodState::ready() const {
-  return phase == "Running" && !containers.empty() && std::ranges::all_of(containers, &ContainerState::ready);
+  // Of the init containers the sidecars count.
+  return phase == "Running" && containers.size() > inits &&
+         std::ranges::all_of(
+             containers, [](const ContainerState& c) { return c.ready || c.life.kind == ContainerLife::Kind::kInit; });
 }
 
 json::object node_document(const NodePlan& node, const std::string& now) {
@@ -128,8 +163,12 @@ json::object node_status_patch(const NodePlan& node, const std::string& not_read
 
 json::object pod_status_patch(const k8s::Pod& pod, const Sandbox* sandbox, const PodState& state,
                               const std::string& now) {
-  bool ready = state.ready();
-  std::string reason = ready ? "" : state.phase == "Succeeded" ? "PodCompleted" : "ContainersNotReady";
+  const bool ready = state.ready();
+  const bool done = state.phase == "Succeeded";
+  const std::string reason = ready ? "" : done ? "PodCompleted" : "ContainersNotReady";
+  std::string unready = ready || done ? "" : state.message;
+  if (unready.empty() && !ready && !done)
+    unready = names_that(state, "containers with unready status", state.inits, state.containers.size());
   json::array conditions;
   // The scheduler's condition, and those of others, stay.
   for (const k8s::Condition& old : pod.status.conditions)
@@ -142,16 +181,19 @@ json::object pod_status_patch(const k8s::Pod& pod, const Sandbox* sandbox, const
       conditions.push_back(std::move(kept));
     }
   conditions.push_back(pod_condition(pod, "PodReadyToStartContainers", sandbox != nullptr, "", "", now));
-  conditions.push_back(pod_condition(pod, "Initialized", sandbox != nullptr, "", "", now));
-  conditions.push_back(pod_condition(pod, "ContainersReady", ready, reason, state.message, now));
+  const bool initialized = sandbox && state.initialized;
+  conditions.push_back(
+      pod_condition(pod, "Initialized", initialized, initialized ? "" : "ContainersNotInitialized",
+                    initialized ? "" : names_that(state, "containers with incomplete status", 0, state.inits), now));
+  conditions.push_back(pod_condition(pod, "ContainersReady", ready, reason, unready, now));
   // Readiness gates: every named condition must be there and true, as others set it.
   bool gates_open = std::ranges::all_of(pod.spec.readinessGates, [&](const k8s::PodReadinessGate& gate) {
     return std::ranges::any_of(pod.status.conditions, [&](const k8s::Condition& c) {
       return c.type == gate.conditionType && c.status == "True";
     });
   });
-  conditions.push_back(pod_condition(pod, "Ready", ready && gates_open, !gates_open ? "ReadinessGatesNotReady" : reason,
-                                     state.message, now));
+  conditions.push_back(
+      pod_condition(pod, "Ready", ready && gates_open, !gates_open ? "ReadinessGatesNotReady" : reason, unready, now));
 
   json::object status{
       {"phase", state.phase},
@@ -166,14 +208,15 @@ json::object pod_status_patch(const k8s::Pod& pod, const Sandbox* sandbox, const
     status["podIPs"] = ip_list(sandbox->addresses);
   }
   json::array containers, init_containers;
-  for (size_t i = 0; i < pod.spec.containers.size() && i < state.containers.size(); ++i)
-    containers.push_back(container_status(pod.spec.containers[i], state.containers[i],
-                                          sandbox ? sandbox->container_id.substr(0, 60) + fmt::format("{:04x}", i) : "",
-                                          started_at));
+  for (size_t i = 0; i < state.containers.size(); ++i) {
+    const bool init = i < state.inits;
+    const size_t at = init ? i : i - state.inits;
+    const auto& list = init ? pod.spec.initContainers : pod.spec.containers;
+    if (at >= list.size()) continue;
+    const std::string id = sandbox ? sandbox->container_id.substr(0, 60) + fmt::format("{:04x}", i) : "";
+    (init ? init_containers : containers).push_back(container_status(list[at], state.containers[i], id));
+  }
   status["containerStatuses"] = containers;
-  for (const k8s::Container& init : pod.spec.initContainers)
-    init_containers.push_back(
-        container_status(init, {.name = init.name, .ready = true, .running = false, .exit_code = 0}, "", started_at));
   if (!init_containers.empty()) status["initContainerStatuses"] = init_containers;
   return {{"metadata", json::object{{"uid", pod.metadata.uid}}}, {"status", status}};
 }

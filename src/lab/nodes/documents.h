@@ -6,6 +6,7 @@
 
 #include "k8s/core.h"
 #include "lab/config.h"
+#include "lab/nodes/pod_machine.h"
 #include "lab/nodes/sandbox.h"
 
 // What the lab's nodes write into the API. Pure.
@@ -20,17 +21,16 @@ boost::json::object node_status_patch(const NodePlan& node, const std::string& n
                                       const std::string& now);
 
 struct ContainerState {
-  std::string name;
-  bool ready = false, running = true;
-  int restarts = 0;
-  std::string waiting_reason, message;  // when not running
-  std::optional<int> exit_code;         // ended for good
+  ContainerLife life;
+  bool ready = false;
 };
 struct PodState {
   std::string phase = "Pending";
   std::vector<std::string> host_addresses;
-  std::vector<ContainerState> containers;  // in the order of spec.containers
-  std::string message;                     // why it is not ready, for people
+  std::vector<ContainerState> containers;  // of spec.initContainers, then of spec.containers
+  size_t inits = 0;
+  bool initialized = false;
+  std::string message;  // why it is not ready, for people
   bool ready() const;
 };
 // Merge patch for the status subresource; holds only for the pod with this uid.

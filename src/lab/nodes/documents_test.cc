@@ -23,12 +23,17 @@ k8s::Pod one_pod() {
   return pod;
 }
 
+ContainerLife running(const std::string& name) {
+  return {.state = ContainerLife::State::kRunning, .name = name, .passed_startup = true, .ran = true};
+}
+
 TEST(Documents, AReadyPodSaysSoWithItsAddresses) {
   Sandbox sandbox{.uid = "u1",
                   .container_id = std::string(64, 'a'),
                   .addresses = {"10.1.1.2", "2001:db8::2"},
                   .started_at = "2026-01-01T00:00:00Z"};
-  PodState state{.phase = "Running", .host_addresses = {"192.0.2.11"}, .containers = {{.name = "c", .ready = true}}};
+  PodState state{
+      .phase = "Running", .host_addresses = {"192.0.2.11"}, .containers = {{running("c"), true}}, .initialized = true};
   auto patch = pod_status_patch(one_pod(), &sandbox, state, "now");
   EXPECT_EQ(patch.at("metadata").at("uid"), "u1");
   EXPECT_EQ(status_of(patch, "Ready"), "True");
@@ -40,9 +45,8 @@ TEST(Documents, AReadyPodSaysSoWithItsAddresses) {
 
 TEST(Documents, OneContainerThatIsNotReadyIsEnough) {
   Sandbox sandbox{.uid = "u1", .container_id = std::string(64, 'a'), .addresses = {"10.1.1.2"}};
-  PodState state{.phase = "Running",
-                 .containers = {{.name = "c", .ready = true}, {.name = "d", .ready = false}},
-                 .message = "probe fails"};
+  PodState state{
+      .phase = "Running", .containers = {{running("c"), true}, {running("d"), false}}, .message = "probe fails"};
   auto pod = one_pod();
   pod.spec.containers.push_back({.name = "d"});
   auto patch = pod_status_patch(pod, &sandbox, state, "now");
@@ -50,9 +54,36 @@ TEST(Documents, OneContainerThatIsNotReadyIsEnough) {
   EXPECT_EQ(patch.at("status").at("message"), "probe fails");
 }
 
+TEST(Documents, StatesAreSpelledAsTheKubeletDoes) {
+  Sandbox sandbox{.uid = "u1", .container_id = std::string(64, 'a'), .addresses = {"10.1.1.2"}};
+  auto pod = one_pod();
+  pod.spec.initContainers = {{.name = "i"}};
+  ContainerLife crashes{.reason = "CrashLoopBackOff", .message = "back-off", .name = "c"};
+  crashes.restarts = 3;
+  crashes.last_end = TerminatedState{.exit_code = 7, .reason = "Error", .finished = LifeTime(std::chrono::seconds(61))};
+  PodState state{.containers = {{{.kind = ContainerLife::Kind::kInit, .name = "i"}, false}, {crashes, false}},
+                 .inits = 1};
+  const auto status = pod_status_patch(pod, &sandbox, state, "now").at("status");
+  const auto& container = status.at("containerStatuses").at(0);
+  EXPECT_EQ(container.at("state").at("waiting").at("reason"), "CrashLoopBackOff");
+  EXPECT_EQ(container.at("lastState").at("terminated").at("exitCode"), 7);
+  EXPECT_EQ(container.at("lastState").at("terminated").at("finishedAt"), "1970-01-01T00:01:01Z");
+  EXPECT_EQ(container.at("restartCount"), 3);
+  EXPECT_EQ(container.at("started"), false);
+  EXPECT_EQ(status.at("initContainerStatuses").at(0).at("state").at("waiting").at("reason"), "PodInitializing");
+  for (const auto& condition : status.at("conditions").as_array()) {
+    if (condition.at("type") == "Initialized") {
+      EXPECT_EQ(condition.at("message"), "containers with incomplete status: [i]");
+    }
+    if (condition.at("type") == "ContainersReady") {
+      EXPECT_EQ(condition.at("message"), "containers with unready status: [c]");
+    }
+  }
+}
+
 TEST(Documents, ReadinessGatesHoldAPodBack) {
   Sandbox sandbox{.uid = "u1", .container_id = std::string(64, 'a'), .addresses = {"10.1.1.2"}};
-  PodState state{.phase = "Running", .containers = {{.name = "c", .ready = true}}};
+  PodState state{.phase = "Running", .containers = {{running("c"), true}}, .initialized = true};
   auto pod = one_pod();
   pod.spec.readinessGates.push_back({"x/y"});
   EXPECT_EQ(status_of(pod_status_patch(pod, &sandbox, state, "now"), "Ready"), "False");

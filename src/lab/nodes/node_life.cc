@@ -48,6 +48,7 @@ Result<void> NodeLife::start() {
     auto managed = std::make_unique<Managed>();
     Key key = sandbox.pod;
     managed->stage = Stage::kRunning;
+    managed->adopted = true;
     managed->sandbox = std::move(sandbox);
     pods_.emplace(key, std::move(managed));
   }
@@ -138,18 +139,32 @@ NodeLife::Managed* NodeLife::find(const Key& key, const std::string& uid) {
 
 Result<RunningContainer> NodeLife::find_container(const apiserver::NodeCall& call) {
   Managed* managed = find({call.namespace_, call.pod}, call.uid);
+  const bool ended = managed && managed->object && has_ended(*managed->object) &&
+                     (managed->stage == Stage::kEnded || managed->stage == Stage::kStopping);
+  if (ended && call.kind == apiserver::NodeCall::Kind::kLog)
+    return RunningContainer{.sandbox = managed->sandbox, .pod = managed->object, .is_running = [] { return false; }};
   if (!managed || !managed->sandbox.plumbed || !managed->object || managed->sandbox.node != call.node)
     return fail(ErrorKind::kInvalid, "container \"{}\" in pod \"{}\" is waiting to start: ContainerCreating",
                 call.container, call.pod);
   RunningContainer out{.sandbox = managed->sandbox, .pod = managed->object};
-  const auto& containers = managed->object->spec.containers;
   if (call.container.empty()) return out;
-  const auto found = std::ranges::find(containers, call.container, &k8s::Container::name);
-  if (found == containers.end()) return fail(ErrorKind::kNotFound, "container not found (\"{}\")", call.container);
-  out.index = static_cast<size_t>(found - containers.begin());
-  out.is_running = [this, key = managed->sandbox.pod, uid = managed->sandbox.uid, index = out.index] {
+  if (!managed->containers)
+    return fail(ErrorKind::kInvalid, "container \"{}\" in pod \"{}\" is waiting to start: ContainerCreating",
+                call.container, call.pod);
+  const auto& lives = managed->containers->machine().containers();
+  const auto found = std::ranges::find(lives, call.container, &ContainerLife::name);
+  if (found == lives.end()) return fail(ErrorKind::kNotFound, "container not found (\"{}\")", call.container);
+  const auto index = static_cast<size_t>(found - lives.begin());
+  const bool running = found->state == ContainerLife::State::kRunning;
+  const bool streams = call.kind == apiserver::NodeCall::Kind::kExec || call.kind == apiserver::NodeCall::Kind::kAttach;
+  if (streams && !running) return fail(ErrorKind::kNotFound, "container not found (\"{}\")", call.container);
+  if (!found->ran)
+    return fail(ErrorKind::kInvalid, "container \"{}\" in pod \"{}\" is waiting to start: {}", call.container, call.pod,
+                found->reason);
+  out.is_running = [this, key = managed->sandbox.pod, uid = managed->sandbox.uid, index] {
     const Managed* now = find(key, uid);
-    return now && now->containers && now->containers->is_running(index);
+    if (!now || !now->containers) return false;
+    return now->containers->machine().containers()[index].state == ContainerLife::State::kRunning;
   };
   return out;
 }
@@ -158,7 +173,7 @@ Result<RunningContainer> NodeLife::find_container(const apiserver::NodeCall& cal
 void NodeLife::reconcile(const Key& key) {
   auto pod = wanted(key);
   auto it = pods_.find(key);
-  bool ended = pod && (pod->status.phase == "Succeeded" || pod->status.phase == "Failed");
+  bool ended = pod && has_ended(*pod);
   bool leaves = !pod || pod->metadata.deletionTimestamp || ended;
   if (it == pods_.end()) {
     if (pod && pod->metadata.deletionTimestamp) return delete_object(*pod);
@@ -182,6 +197,9 @@ void NodeLife::reconcile(const Key& key) {
       return;  // looked at again when ADD has answered
     case Stage::kStopping:
       return;
+    case Stage::kEnded:
+      if (!ended || !same || pod->metadata.deletionTimestamp) forget_pod(key);
+      return;
     case Stage::kDraining:
       if (!same || pod->metadata.deletionGracePeriodSeconds.value_or(0) == 0) stop_pod(key);
       return;
@@ -193,10 +211,11 @@ void NodeLife::reconcile(const Key& key) {
     managed.object = pod;
     return drain_pod(key);
   }
+  if (ended && same) managed.object = pod;
   if (leaves || !same || !managed.sandbox.plumbed) return stop_pod(key);
-  bool adopted = !managed.object;
+  const bool begins = !managed.object;
   managed.object = pod;
-  if (adopted) return run_pod(key);
+  if (begins) return run_pod(key);
   publish(key);
 }
 

@@ -14,6 +14,7 @@
 #include "lab/nodes/containers.h"
 #include "lab/nodes/documents.h"
 #include "lab/nodes/pod_streams.h"
+#include "lab/nodes/probes.h"
 #include "lab/nodes/sandbox.h"
 #include "lab/responder/responder.h"
 #include "watch/watch.h"
@@ -34,12 +35,8 @@ class NodeLife {
 
  private:
   using Key = k8s::NamespacedName;
-  enum class Stage { kQueued, kStarting, kRunning, kDraining, kStopping };
-  struct Readiness {  // of one container
-    std::unique_ptr<boost::asio::steady_timer> timer;
-    int successes = 0, failures = 0;
-    bool ever_ready = false, running = false;
-  };
+  // kEnded: Succeeded or Failed; its network is released, its logs stay until it is deleted.
+  enum class Stage { kQueued, kStarting, kRunning, kDraining, kStopping, kEnded };
   struct Managed {
     Sandbox sandbox;
     Stage stage = Stage::kQueued;
@@ -47,8 +44,15 @@ class NodeLife {
     PodState state;
     std::set<Listener> listeners;
     std::string listener_errors;
-    std::vector<Readiness> readiness;
     std::unique_ptr<Containers> containers;
+    std::unique_ptr<Probes> probes;
+    struct Asked {  // by its probes, since it has started the last time
+      LifeTime since{};
+      bool running = false, passes = false;
+      std::string failure;
+    };
+    std::vector<Asked> asked;
+    bool adopted = false;   // an earlier lab-nodes had started it
     std::string published;  // the patch that the API server has
     bool publishing = false;
     int failures = 0;
@@ -79,8 +83,12 @@ class NodeLife {
   void sandbox_added(const Key& key, const std::string& uid, Result<std::vector<std::string>> addresses);
   void run_pod(const Key& key);
   void refresh_listeners(Managed& managed);
-  void start_readiness(const Key& key);
-  void probe_container(const Key& key, const std::string& uid, size_t index);
+  void make_probe(const Key& key, const std::string& uid, size_t index, const k8s::Probe& probe,
+                  std::function<void(std::string)> done);
+  void probe_judged(const Key& key, const std::string& uid, size_t index, ProbeKind kind, bool passes,
+                    const std::string& sentence);
+  void complete_material(const Managed& managed, Material& material) const;
+  void describe_containers(Managed& managed);
   void containers_changed(const Key& key, const std::string& uid);
   void publish(const Key& key);
   // and down
@@ -88,6 +96,7 @@ class NodeLife {
   void go_on_draining(const Key& key, const std::string& uid);
   void stop_pod(const Key& key);
   void release_sandbox(const Key& key, const std::string& uid);
+  static bool has_ended(const k8s::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }
   void forget_pod(const Key& key);
   void delete_object(const k8s::Pod& pod);
   // the responder

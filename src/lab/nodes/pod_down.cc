@@ -24,6 +24,7 @@ void NodeLife::drain_pod(const Key& key) {
   managed.stage = Stage::kDraining;
   managed.drain_began = std::chrono::steady_clock::now();
   managed.drain_end = managed.drain_began + std::chrono::seconds(*managed.object->metadata.deletionGracePeriodSeconds);
+  managed.probes.reset();
   if (managed.containers) managed.containers->terminate();
   go_on_draining(key, managed.sandbox.uid);
 }
@@ -50,7 +51,7 @@ void NodeLife::stop_pod(const Key& key) {
   Managed& managed = *pods_.at(key);
   managed.stage = Stage::kStopping;
   managed.drain.reset();
-  managed.readiness.clear();
+  managed.probes.reset();
   managed.containers.reset();
   if (responder_)
     if (auto removed = responder_->remove(managed.sandbox.uid); !removed) responder_.reset();
@@ -80,9 +81,17 @@ void NodeLife::release_sandbox(const Key& key, const std::string& uid) {
     cni_.del(attachment_of(*managed), ended);
 }
 
-// Nothing of it is left on the node. A pod that goes is deleted from the API now; one that failed to start, or whose
-// name a new pod has taken, begins again.
+// Nothing of it is left on the node; of one that has ended by itself, the logs. A pod that goes is deleted from the API
+// now; one that failed to start, or whose name a new pod has taken, begins again.
 void NodeLife::forget_pod(const Key& key) {
+  const auto ended = wanted(key);
+  if (const auto it = pods_.find(key); ended && it != pods_.end() && it->second->stage == Stage::kStopping &&
+                                       ended->metadata.uid == it->second->sandbox.uid && has_ended(*ended) &&
+                                       !ended->metadata.deletionTimestamp) {
+    it->second->stage = Stage::kEnded;
+    it->second->object = ended;
+    return;
+  }
   auto node = pods_.extract(key);
   if (node.empty()) return;
   std::unique_ptr<Managed> old = std::move(node.mapped());

@@ -19,7 +19,6 @@ namespace carrick::lab {
 struct RunningContainer {
   Sandbox sandbox;
   std::shared_ptr<const k8s::Pod> pod;
-  size_t index = 0;  // in spec.containers
   std::function<bool()> is_running;
 };
 

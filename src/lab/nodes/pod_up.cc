@@ -1,14 +1,16 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <cctype>
 
 #include "base/log.h"
-#include "desired/object_facts.h"
+#include "base/text.h"
 #include "kernel/netns.h"
 #include "lab/host/files.h"
 #include "lab/nodes/listeners.h"
 #include "lab/nodes/node_life.h"
 #include "lab/nodes/pod_files.h"
 #include "lab/nodes/readiness.h"
+#include "lab/nodes/run_process.h"
 
 // NodeLife: a pod's way from bound to ready.
 namespace carrick::lab {
@@ -18,7 +20,6 @@ namespace json = boost::json;
 
 constexpr int kParallelStarts = 64;  // an ADD mostly waits for its agent, which realizes many in one go
 constexpr auto kPublishRetry = std::chrono::milliseconds(500);
-constexpr auto kUntilReadyPeriod = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -117,112 +118,170 @@ void NodeLife::run_pod(const Key& key) {
   Managed& managed = *pods_.at(key);
   const k8s::Pod& pod = *managed.object;
   managed.failures = 0;
-  managed.state = {.phase = "Running"};
+  managed.state = {};
   for (const auto& address : nodes_.at(managed.sandbox.node)->plan.addresses)
     managed.state.host_addresses.push_back(address.str());
-  for (const k8s::Container& container : pod.spec.containers)
-    managed.state.containers.push_back({.name = container.name});
   if (auto written = write_pod_files(paths_, config_, managed.sandbox, pod, cluster_dns()); !written)
     log::warn("pod {}: {}", key.str(), written.error().message);
-  managed.containers =
-      std::make_unique<Containers>(io_, config_, managed.sandbox, managed.object,
-                                   [this, key, uid = managed.sandbox.uid] { containers_changed(key, uid); });
-  managed.containers->start();
+  const std::string uid = managed.sandbox.uid;
+  const bool initialized = std::ranges::any_of(pod.status.conditions, [](const k8s::Condition& condition) {
+    return condition.type == "Initialized" && condition.status == "True";
+  });
   managed.listeners = {};
   managed.published.clear();
-  refresh_listeners(managed);
-  start_readiness(key);
+  managed.asked.assign(pod.spec.initContainers.size() + pod.spec.containers.size(), {});
+  managed.probes = std::make_unique<Probes>(
+      io_, Probes::Door{[this, key, uid](size_t index, const k8s::Probe& probe, auto done) {
+                          make_probe(key, uid, index, probe, std::move(done));
+                        },
+                        [this, key, uid](size_t index, ProbeKind kind, bool passes, const std::string& sentence) {
+                          probe_judged(key, uid, index, kind, passes, sentence);
+                        }});
+  managed.containers =
+      std::make_unique<Containers>(io_, config_, managed.sandbox, managed.object,
+                                   Containers::Around{&client_,
+                                                      [this, key, uid](Material& material) {
+                                                        if (const Managed* now = find(key, uid))
+                                                          complete_material(*now, material);
+                                                      },
+                                                      [this, key, uid] { containers_changed(key, uid); }},
+                                   managed.adopted && initialized);
+  managed.containers->start();
+  containers_changed(key, uid);
+}
+
+// What the kubelet adds to the environment: the Services of the pod's namespace, and the API server's.
+void NodeLife::complete_material(const Managed& managed, Material& material) const {
+  material.node_name = managed.sandbox.node;
+  material.host_ips = managed.state.host_addresses;
+  material.pod_ips = managed.sandbox.addresses;
+  for (const auto& [key, service] : snapshot_->services) {
+    const bool api = key.namespace_ == "default" && key.name == "kubernetes";
+    const auto& ips = service->spec.clusterIPs;
+    if ((!api && key.namespace_ != managed.sandbox.pod.namespace_) || ips.empty() || ips.front() == "None") continue;
+    if (service->spec.ports.empty()) continue;
+    std::string name;
+    for (const char c : key.name)
+      name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    const int port = service->spec.ports.front().port;
+    const std::string host = ips.front().find(':') == std::string::npos ? ips.front() : "[" + ips.front() + "]";
+    material.service_env.emplace_back(name + "_SERVICE_HOST", ips.front());
+    material.service_env.emplace_back(name + "_SERVICE_PORT", std::to_string(port));
+    material.service_env.emplace_back(name + "_PORT", fmt::format("tcp://{}:{}", host, port));
+  }
 }
 
 void NodeLife::refresh_listeners(Managed& managed) {
-  auto listeners = listeners_of(*managed.object, *snapshot_);
+  std::set<Listener> listeners;
+  const PodMachine* machine = managed.containers ? &managed.containers->machine() : nullptr;
+  if (machine && machine->initialized()) listeners = listeners_of(*managed.object, *snapshot_);
   // What a real process listens on is its own business. Where all containers are processes, so are the ports that only
   // a Service or a probe names: were they taken, the program could not listen there.
-  const auto& containers = managed.object->spec.containers;
-  auto is_process = [&](size_t i) {
-    return runs_as_process(containers[i]) && !(managed.containers && managed.containers->falls_back_to_responder(i));
-  };
-  size_t processes = 0;
-  for (size_t i = 0; i < containers.size(); ++i) {
-    if (!is_process(i)) continue;
-    ++processes;
-    for (const k8s::ContainerPort& port : containers[i].ports)
+  bool plays = false;
+  for (size_t i = 0; machine && i < machine->containers().size(); ++i) {
+    if (machine->containers()[i].kind == ContainerLife::Kind::kInit) continue;
+    if (managed.containers->is_played(i)) {
+      plays = true;
+      continue;
+    }
+    for (const k8s::ContainerPort& port : machine->spec(*managed.object, i).ports)
       std::erase_if(listeners, [&](const Listener& listener) { return listener.port == port.containerPort; });
   }
-  if (processes > 0 && processes == desired::running_containers(*managed.object).size()) listeners.clear();
+  if (!plays) listeners.clear();
   if (listeners == managed.listeners) return;
   managed.listeners = std::move(listeners);
   send_listeners(managed);
 }
 
-void NodeLife::start_readiness(const Key& key) {
-  Managed& managed = *pods_.at(key);
-  std::string uid = managed.sandbox.uid;
-  managed.readiness.clear();
-  managed.readiness.resize(managed.object->spec.containers.size());
-  for (size_t i = 0; i < managed.readiness.size(); ++i) {
-    managed.readiness[i].timer = std::make_unique<boost::asio::steady_timer>(io_);
-    managed.state.containers[i].ready = true;
-    if (!managed.object->spec.containers[i].readinessProbe) continue;
-    managed.state.containers[i].ready = false;
-    probe_container(key, uid, i);
+void NodeLife::make_probe(const Key& key, const std::string& uid, size_t index, const k8s::Probe& probe,
+                          std::function<void(std::string)> done) {
+  Managed* managed = find(key, uid);
+  if (!managed || !managed->containers || !managed->object) return;
+  const k8s::Container& container = managed->containers->machine().spec(*managed->object, index);
+  const auto answer = [&](std::string sentence) {
+    boost::asio::post(io_, [done, sentence = std::move(sentence)] { done(sentence); });
+  };
+  if (probe.exec) {
+    // A program of an image that is not there cannot be run: it passes.
+    if (managed->containers->is_played(index)) return answer("");
+    SpawnRequest request = container_request(config_, managed->sandbox, container.name);
+    request.argv.emplace_back("--");
+    request.argv.insert(request.argv.end(), probe.exec->command.begin(), probe.exec->command.end());
+    return run_process(
+        io_, std::move(request), "", std::chrono::seconds(std::max(1, probe.timeoutSeconds)),
+        [done](Result<ProcessEnd> end) {
+          if (!end) return done(end.error().message);
+          done(end->exit_code == 0 ? "" : fmt::format("exit code {}: {}", end->exit_code, trim(end->output)));
+        });
   }
-  if (!managed.listener_errors.empty()) managed.state.message = managed.listener_errors;
-  if (Managed* still = find(key, uid)) {
-    if (still->containers) still->containers->describe(still->state.containers);
-    publish(key);
-  }
+  auto target = probe_target(probe, container, managed->sandbox.addresses.front());
+  if (!target) return answer(target.error().message);
+  if (!*target) return answer("");
+  run_probe(io_, nodes_.at(managed->sandbox.node)->netns.get(), **target, std::move(done));
 }
 
-void NodeLife::probe_container(const Key& key, const std::string& uid, size_t index) {
+void NodeLife::probe_judged(const Key& key, const std::string& uid, size_t index, ProbeKind kind, bool passes,
+                            const std::string& sentence) {
   Managed* managed = find(key, uid);
-  if (!managed || managed->stage != Stage::kRunning || !managed->object || index >= managed->readiness.size()) return;
-  const k8s::Container& container = managed->object->spec.containers[index];
-  const k8s::Probe& probe = *container.readinessProbe;
-  int failure_threshold = probe.failureThreshold > 0 ? probe.failureThreshold : 3;
-  auto period = std::chrono::milliseconds(1000 * (probe.periodSeconds > 0 ? probe.periodSeconds : 10));
+  if (!managed || managed->stage != Stage::kRunning || !managed->containers) return;
+  const ContainerLife& life = managed->containers->machine().containers()[index];
+  if (kind == ProbeKind::kReadiness) {
+    managed->asked[index].passes = passes;
+    managed->asked[index].failure = passes ? "" : "readiness probe: " + sentence;
+  } else if (!passes) {
+    managed->probes->end(index);
+    return managed->containers->restart(index, fmt::format("{} probe failed: {}", probe_name(kind), sentence));
+  } else if (!life.passed_startup) {
+    managed->containers->passed_startup(index);
+  } else {
+    return;
+  }
+  containers_changed(key, uid);
+}
 
-  auto judged = [this, key, uid, index, failure_threshold, period](const std::string& failure) {
-    Managed* pod = find(key, uid);
-    if (!pod || pod->stage != Stage::kRunning || index >= pod->readiness.size()) return;
-    Readiness& readiness = pod->readiness[index];
-    ContainerState& state = pod->state.containers[index];
-    bool was_ready = state.ready;
-    readiness.successes = failure.empty() ? readiness.successes + 1 : 0;
-    readiness.failures = failure.empty() ? 0 : readiness.failures + 1;
-    if (failure.empty()) state.ready = readiness.ever_ready = true;
-    if (readiness.failures >= failure_threshold) state.ready = false;
-    std::string message = failure.empty() ? pod->listener_errors : "readiness probe: " + failure;
-    bool changed = state.ready != was_ready || (!state.ready && message != pod->state.message);
-    pod->state.message = state.ready ? pod->listener_errors : message;
-    if (changed) publish(key);
-    readiness.timer->expires_after(readiness.ever_ready ? period : kUntilReadyPeriod);
-    readiness.timer->async_wait([this, key, uid, index](boost::system::error_code error) {
-      if (!error) probe_container(key, uid, index);
-    });
-  };
-  auto target = probe_target(probe, container, managed->sandbox.addresses.front());
-  if (!target) return judged(target.error().message);
-  // A program inside the image cannot be run: an exec probe of a responder pod passes.
-  if (!*target) return judged("");
-  run_probe(io_, nodes_.at(managed->sandbox.node)->netns.get(), **target, judged);
+// The state of each, as its machine and its probes have it; probes begin and end with the containers.
+void NodeLife::describe_containers(Managed& managed) {
+  const PodMachine& machine = managed.containers->machine();
+  for (size_t i = 0; i < machine.containers().size(); ++i) {
+    const ContainerLife life = machine.containers()[i];
+    Managed::Asked& asked = managed.asked[i];
+    const bool running = life.state == ContainerLife::State::kRunning;
+    const bool begins = running && (!asked.running || asked.since != life.started);
+    if (begins || (!running && asked.running)) asked = {};
+    asked.running = running;
+    asked.since = life.started;
+    if (begins && life.kind != ContainerLife::Kind::kInit)
+      managed.probes->begin(i, machine.spec(*managed.object, i), managed.containers->is_played(i));
+    if (!running) managed.probes->end(i);
+  }
+  PodState& state = managed.state;
+  state.phase = machine.phase();
+  state.inits = machine.inits();
+  state.initialized = machine.initialized();
+  state.containers.clear();
+  state.message = managed.listener_errors;
+  for (size_t i = 0; i < machine.containers().size(); ++i) {
+    const ContainerLife& life = machine.containers()[i];
+    const bool running = life.state == ContainerLife::State::kRunning;
+    bool ready = running && life.passed_startup;
+    if (ready && machine.spec(*managed.object, i).readinessProbe) ready = managed.asked[i].passes;
+    if (life.kind == ContainerLife::Kind::kInit) ready = life.final && life.end && life.end->exit_code == 0;
+    state.containers.push_back({life, ready});
+    if (ready || (life.state == ContainerLife::State::kTerminated && life.final)) continue;
+    std::string why = running ? managed.asked[i].failure
+                      : life.state == ContainerLife::State::kTerminated
+                          ? fmt::format("container {}: ended with exit code {}", life.name, life.end->exit_code)
+                      : life.message.empty() ? ""
+                                             : fmt::format("container {}: {}", life.name, life.message);
+    if (!why.empty()) state.message = why;
+  }
 }
 
 void NodeLife::containers_changed(const Key& key, const std::string& uid) {
   Managed* managed = find(key, uid);
   if (managed && managed->stage == Stage::kDraining) return go_on_draining(key, uid);
-  if (!managed || managed->stage != Stage::kRunning || !managed->object) return;
-  auto& states = managed->state.containers;
-  for (size_t i = 0; i < states.size(); ++i)
-    if (!managed->object->spec.containers[i].readinessProbe) states[i].ready = true;
-  managed->containers->describe(states);
-  bool all_ended = std::ranges::all_of(states, [](const ContainerState& s) { return s.exit_code.has_value(); });
-  bool failed = std::ranges::any_of(states, [](const ContainerState& s) { return s.exit_code.value_or(0) != 0; });
-  if (all_ended) managed->state.phase = failed ? "Failed" : "Succeeded";
-  managed->state.message.clear();
-  for (const ContainerState& state : states)
-    if (!state.running && !state.exit_code)
-      managed->state.message = fmt::format("container {}: {}", state.name, state.message);
+  if (!managed || managed->stage != Stage::kRunning || !managed->object || !managed->containers) return;
+  describe_containers(*managed);
   refresh_listeners(*managed);
   publish(key);
 }
@@ -240,8 +299,8 @@ void NodeLife::publish(const Key& key) {
   // Times of conditions alone are no news.
   std::string meaning = fmt::format("{}|{}|{}|{}", managed.state.phase, managed.state.message, managed.sandbox.plumbed,
                                     fmt::join(managed.sandbox.addresses, ","));
-  for (const ContainerState& c : managed.state.containers)
-    meaning += fmt::format("|{}{}{}{}", c.ready, c.running, c.restarts, c.exit_code.value_or(-1));
+  for (const char* list : {"initContainerStatuses", "containerStatuses"})
+    if (const auto* statuses = patch["status"].as_object().if_contains(list)) meaning += json::serialize(*statuses);
   for (const k8s::Condition& condition : managed.object->status.conditions)
     if (!managed.object->spec.readinessGates.empty()) meaning += condition.type + condition.status;
   if (meaning == managed.published) return;

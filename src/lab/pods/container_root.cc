@@ -243,6 +243,7 @@ Result<void> make_container_root(const std::string& point, const Sandbox& sandbo
   TRY_VOID(hide_the_machine());
   for (const ContainerMount& mount : spec.mounts) TRY_VOID(make_mount(mount));
   if (::umount2(kOld, MNT_DETACH) != 0 || ::rmdir(kOld) != 0) return fail_errno(errno, "let go of the machine");
+  if (!spec.workdir.empty()) TRY_VOID(make_directories(spec.workdir, 0755));  // as runc does
   if (!spec.read_only_root) return {};
   if (::mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, nullptr) != 0)
     return fail_errno(errno, "make / read-only");
