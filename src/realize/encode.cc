@@ -32,7 +32,7 @@ static_assert(SCOPE_INTERNAL == int(desired::FrontendScope::kInternal) &&
               SCOPE_LOOPBACK == int(desired::FrontendScope::kLoopback));
 
 template <class K, class V>
-reconcile::Row row(const K& key, const V& value, std::string owner) {
+reconcile::Row row(const K& key, const V& value, SharedText owner) {
   return {bytes_of(key), bytes_of(value), std::move(owner)};
 }
 
@@ -133,7 +133,7 @@ SourceList source_list(const desired::FrontendRow& frontend) {
   return out;
 }
 
-void encode_sources(const SourceList& list, const std::string& owner, Rows& sources) {
+void encode_sources(const SourceList& list, const SharedText& owner, Rows& sources) {
   for (const auto& range : list.ranges) {
     source_lpm_key key{};
     key.length = SOURCE_LIST_BITS + static_cast<uint32_t>(range.length());
@@ -174,7 +174,7 @@ ChoiceTable choice_of(const desired::FrontendKey& key, const desired::FrontendRo
   return out;
 }
 
-void encode_choice(const ChoiceTable& table, const std::string& owner, Rows& choices) {
+void encode_choice(const ChoiceTable& table, const SharedText& owner, Rows& choices) {
   uint32_t number = 0;
   for (const auto& chunk : choice_chunks(table.backends))
     choices.push_back(row(choice_key{table.name, number++, 0}, chunk, owner));
@@ -202,7 +202,7 @@ reconcile::Row encode_frontend(const desired::FrontendKey& key, const desired::F
   return row(wire_key, value, frontend.owner.str());
 }
 
-void encode_set(const BackendSet& set, const std::string& owner, Rows& backends, Rows& members) {
+void encode_set(const BackendSet& set, const SharedText& owner, Rows& backends, Rows& members) {
   const bool distinct = strictly_sorted(set.backends);
   std::set<std::string> seen;
   for (uint32_t slot = 0; slot < set.backends.size(); ++slot) {
@@ -221,7 +221,7 @@ ServiceRows encode_services(const desired::FrontendTable& table) {
   for (const auto& [key, frontend] : table) {
     const FrontendLists lists = lists_of(key, frontend);
     rows.frontends.push_back(encode_frontend(key, frontend, lists));
-    const std::string& owner = rows.frontends.back().owner;
+    const SharedText owner = rows.frontends.back().owner;
     const auto fresh = [](auto& known, const auto& list) { return list.name && known.insert(list.name).second; };
     if (fresh(sets, lists.set)) encode_set(lists.set, owner, rows.backends, rows.members);
     if (fresh(sources, lists.sources)) encode_sources(lists.sources, owner, rows.sources);

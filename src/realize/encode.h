@@ -34,7 +34,7 @@ struct BackendSet {
   std::vector<backend_value> backends;
 };
 BackendSet backend_set(const desired::FrontendKey& key, const desired::FrontendRow& frontend);
-void encode_set(const BackendSet& set, const std::string& owner, Rows& backends, Rows& members);
+void encode_set(const BackendSet& set, const SharedText& owner, Rows& backends, Rows& members);
 
 // The clients that a frontend is for, named in the same way; 0: everybody.
 struct SourceList {
@@ -42,7 +42,7 @@ struct SourceList {
   std::set<net::Prefix> ranges;
 };
 SourceList source_list(const desired::FrontendRow& frontend);
-void encode_sources(const SourceList& list, const std::string& owner, Rows& sources);
+void encode_sources(const SourceList& list, const SharedText& owner, Rows& sources);
 
 // The table of the consistent choice among these backends, named in the same way: on every node that has equal ones it
 // is the same. 0: choose without.
@@ -51,7 +51,7 @@ struct ChoiceTable {
   std::vector<net::SocketAddress> backends;
 };
 ChoiceTable choice_of(const desired::FrontendKey& key, const desired::FrontendRow& frontend);
-void encode_choice(const ChoiceTable& table, const std::string& owner, Rows& choices);
+void encode_choice(const ChoiceTable& table, const SharedText& owner, Rows& choices);
 
 // The lists that one frontend's row names.
 struct FrontendLists {

@@ -23,10 +23,12 @@ class MapStore : public reconcile::Store {
     return rows;
   }
   Outcome write(std::span<const reconcile::Row> rows) override {
-    std::vector<kernel::MapEntry> entries;
-    entries.reserve(rows.size());
-    for (const auto& row : rows) entries.push_back({row.key, row.value});
-    auto outcome = map_.update(entries);
+    if (entries_.size() < rows.size()) entries_.resize(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      entries_[i].key.assign(rows[i].key);
+      entries_[i].value.assign(rows[i].value);
+    }
+    auto outcome = map_.update(std::span(entries_).first(rows.size()));
     return {outcome.done, std::move(outcome.error)};
   }
   Outcome erase(std::span<const std::string> keys) override {
@@ -37,6 +39,7 @@ class MapStore : public reconcile::Store {
 
  private:
   kernel::Map& map_;
+  std::vector<kernel::MapEntry> entries_;  // of one batch; their memory is used again
 };
 
 // In the order of dependencies: what a row points at comes first. Removals go the other way.
@@ -63,7 +66,7 @@ using Uses = std::unordered_map<uint64_t, uint32_t>;
 template <class List>
 class Touched {
  public:
-  void note(List list, const std::string& owner, int more) {
+  void note(List list, const SharedText& owner, int more) {
     if (const uint64_t name = list.name) lists_.try_emplace(name, std::move(list), owner).first->second.more += more;
   }
   // Brings the counts up to date; calls changed(list, owner, wanted) for each that is used for the first time or no
@@ -82,9 +85,9 @@ class Touched {
 
  private:
   struct Each {
-    Each(List given, std::string owned_by) : list(std::move(given)), owner(std::move(owned_by)) {}
+    Each(List given, SharedText owned_by) : list(std::move(given)), owner(std::move(owned_by)) {}
     List list;
-    std::string owner;
+    SharedText owner;
     int more = 0;
   };
   std::map<uint64_t, Each> lists_;
@@ -160,7 +163,7 @@ void Realizer::State::plan_all_services(const desired::Tables& desired) {
   for (const auto& [key, frontend] : desired.frontends) {
     const FrontendLists lists = lists_of(key, frontend);
     rows.frontends.push_back(encode_frontend(key, frontend, lists));
-    const std::string& owner = rows.frontends.back().owner;
+    const SharedText owner = rows.frontends.back().owner;
     const auto first = [](Uses& uses, const auto& list) { return list.name && ++uses[list.name] == 1; };
     if (first(set_uses, lists.set)) encode_set(lists.set, owner, rows.backends, rows.members);
     if (first(source_uses, lists.sources)) encode_sources(lists.sources, owner, rows.sources);
@@ -194,13 +197,13 @@ void Realizer::State::plan_changed_services(const desired::FrontendTable& now) {
     if (is) rows.frontends.push_back(encode(*is, 1));
   });
   if (rows.frontends.empty() && gone.frontends.empty()) return;
-  sets.settle(set_uses, [&](const BackendSet& set, const std::string& owner, bool wanted) {
+  sets.settle(set_uses, [&](const BackendSet& set, const SharedText& owner, bool wanted) {
     encode_set(set, owner, (wanted ? rows : gone).backends, (wanted ? rows : gone).members);
   });
-  sources.settle(source_uses, [&](const SourceList& list, const std::string& owner, bool wanted) {
+  sources.settle(source_uses, [&](const SourceList& list, const SharedText& owner, bool wanted) {
     encode_sources(list, owner, (wanted ? rows : gone).sources);
   });
-  choices.settle(choice_uses, [&](const ChoiceTable& table, const std::string& owner, bool wanted) {
+  choices.settle(choice_uses, [&](const ChoiceTable& table, const SharedText& owner, bool wanted) {
     encode_choice(table, owner, (wanted ? rows : gone).choices);
   });
   adjust(kBackends, std::move(rows.backends), gone.backends);

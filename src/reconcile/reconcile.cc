@@ -24,6 +24,7 @@ void Table::want(Row row) {
 void Table::desire(std::vector<Row> rows, bool prune) {
   puts_.clear();
   removals_.clear();
+  puts_.reserve(shadow_.size() == 0 ? rows.size() : 0);
   std::vector<bool> wanted(shadow_.size());
   for (auto& row : rows) {
     if (const uint32_t there = shadow_.find(row.key); there != Shadow::kNone) wanted[there] = true;
@@ -62,7 +63,7 @@ bool Table::due(const std::string& key, Time now) const {
   return trouble == troubles_.end() || trouble->second.next <= now;
 }
 
-void Table::failed(const std::string& key, const std::string& owner, Error error, Time now) {
+void Table::failed(const std::string& key, const SharedText& owner, Error error, Time now) {
   auto& trouble = troubles_[key];
   trouble.owner = owner;
   trouble.error = std::move(error);
@@ -78,6 +79,8 @@ size_t Table::next_size(size_t size, const Store::Outcome& outcome) const {
 
 size_t Table::write(Time now) {
   std::vector<Row> tries, later;
+  const bool all = troubles_.empty() && !held_ && !refused_;
+  if (all) tries.swap(puts_);
   for (auto& row : puts_) {
     bool ready = due(row.key, now) && !(held_ && held_(row));
     if (ready && refused_)

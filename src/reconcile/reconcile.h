@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/shared_text.h"
 #include "reconcile/shadow.h"
 
 // From the rows that shall be to the rows that are. Knows no feature and no kernel: rows are bytes, of one size in one
@@ -21,7 +22,7 @@ using Time = std::chrono::steady_clock::time_point;
 
 struct Row {
   std::string key, value;
-  std::string owner;  // the object whose status suffers when this row fails
+  SharedText owner;  // the object whose status suffers when this row fails
 };
 
 // Where rows are realized.
@@ -95,7 +96,7 @@ class Table {
 
  private:
   struct Trouble {
-    std::string owner;
+    SharedText owner;
     Error error;
     unsigned attempts = 0;
     Time next;
@@ -105,7 +106,7 @@ class Table {
   void forget_healed_troubles();
   size_t next_size(size_t size, const Store::Outcome& outcome) const;
   bool due(const std::string& key, Time now) const;
-  void failed(const std::string& key, const std::string& owner, Error error, Time now);
+  void failed(const std::string& key, const SharedText& owner, Error error, Time now);
 
   std::string name_;
   Store& store_;

@@ -1,6 +1,7 @@
 #include "desired/services/endpoints.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "desired/object_facts.h"
 
@@ -12,8 +13,19 @@ bool usable_endpoint_address(const net::IpAddress& address) {
 
 namespace {
 
-std::optional<Candidate> make_candidate(const k8s::EndpointSlice& slice, size_t index, uint16_t port, bool v4,
-                                        const NodeView& node) {
+// The same few texts for hundreds of thousands of endpoints.
+SharedText clause_of(size_t index) {
+  static const auto kClauses = [] {
+    std::vector<SharedText> out;
+    for (size_t i = 0; i < 1000; ++i) out.emplace_back(fmt::format("endpoints[{}]", i));
+    return out;
+  }();
+  return index < kClauses.size() ? kClauses[index] : SharedText(fmt::format("endpoints[{}]", index));
+}
+
+// `owner`: the slice.
+std::optional<Candidate> make_candidate(const k8s::EndpointSlice& slice, const Owner& owner, size_t index,
+                                        uint16_t port, bool v4, const NodeView& node) {
   const auto& endpoint = slice.endpoints[index];
   if (endpoint.addresses.empty()) return std::nullopt;
   auto address = net::IpAddress::parse(endpoint.addresses.front());
@@ -26,11 +38,12 @@ std::optional<Candidate> make_candidate(const k8s::EndpointSlice& slice, size_t 
   out.backend.port = port;
   out.backend.node_name = endpoint.nodeName.value_or("");
   out.backend.local = !out.backend.node_name.empty() && out.backend.node_name == node.node_name;
-  if (endpoint.targetRef && (endpoint.targetRef->kind == "Pod"))
-    out.backend.pod = {
-        endpoint.targetRef->namespace_.empty() ? slice.metadata.namespace_ : endpoint.targetRef->namespace_,
-        endpoint.targetRef->name};
-  out.backend.owner = owner_of("EndpointSlice", slice.metadata, fmt::format("endpoints[{}]", index));
+  if (const auto& target = endpoint.targetRef; target && target->kind == "Pod") {
+    const bool here = target->namespace_.empty() || owner.namespace_ == target->namespace_;
+    out.backend.pod = {here ? owner.namespace_ : SharedText(target->namespace_), target->name};
+  }
+  out.backend.owner = owner;
+  out.backend.owner.clause = clause_of(index);
   if (endpoint.hints) {
     for (const auto& zone : endpoint.hints->forZones) out.for_zones.push_back(zone.name);
     for (const auto& hint : endpoint.hints->forNodes) out.for_nodes.push_back(hint.name);
@@ -61,10 +74,32 @@ std::vector<const Candidate*> closest(const std::vector<const Candidate*>& ready
   return ready;
 }
 
+// In order of their places; of those at one place the first, unless one of this node comes later: then the last of
+// those.
+std::vector<Candidate> each_place_once(std::vector<Candidate> found) {
+  const auto place = [&](uint32_t i) { return std::pair(found[i].backend.address, found[i].backend.port); };
+  std::vector<uint32_t> order(found.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::stable_sort(order, {}, place);
+  std::vector<Candidate> out;
+  out.reserve(found.size());
+  for (size_t at = 0; at < order.size();) {
+    uint32_t winner = order[at];
+    const auto here = place(winner);
+    for (++at; at < order.size() && place(order[at]) == here; ++at)
+      if (found[order[at]].backend.local) winner = order[at];
+    out.push_back(std::move(found[winner]));
+  }
+  return out;
+}
+
 std::vector<Backend> sorted_backends(const std::vector<const Candidate*>& chosen) {
   std::vector<Backend> out;
+  out.reserve(chosen.size());
   for (const auto* one : chosen) out.push_back(one->backend);
-  std::ranges::sort(out, {}, [](const Backend& b) { return std::pair(b.address, b.port); });
+  if (const auto by_place = [](const Backend& b) { return std::pair(b.address, b.port); };
+      !std::ranges::is_sorted(out, {}, by_place))
+    std::ranges::sort(out, {}, by_place);
   return out;
 }
 
@@ -72,28 +107,22 @@ std::vector<Backend> sorted_backends(const std::vector<const Candidate*>& chosen
 
 std::vector<Candidate> candidates(const k8s::ServicePort& port, bool v4, const SliceList& slices,
                                   const NodeView& node) {
-  std::map<std::pair<net::IpAddress, uint16_t>, Candidate> found;
+  std::vector<Candidate> found;
   const net::Protocol protocol = protocol_or_tcp(port.protocol);
   for (const auto& slice : slices) {
     if (slice->addressType != (v4 ? "IPv4" : "IPv6")) continue;
+    const Owner owner = owner_of("EndpointSlice", slice->metadata);
     for (const auto& slice_port : slice->ports) {
       if (slice_port.name.value_or("") != port.name || protocol_or_tcp(slice_port.protocol.value_or("TCP")) != protocol)
         continue;
       if (!slice_port.port || *slice_port.port < 1 || *slice_port.port > 65535) continue;
-      for (size_t i = 0; i < slice->endpoints.size(); ++i) {
-        auto one = make_candidate(*slice, i, static_cast<uint16_t>(*slice_port.port), v4, node);
-        if (!one) continue;
-        std::pair key{one->backend.address, one->backend.port};
-        if (one->backend.local)
-          found.insert_or_assign(key, std::move(*one));
-        else
-          found.emplace(key, std::move(*one));
-      }
+      found.reserve(found.size() + slice->endpoints.size());
+      for (size_t i = 0; i < slice->endpoints.size(); ++i)
+        if (auto one = make_candidate(*slice, owner, i, static_cast<uint16_t>(*slice_port.port), v4, node))
+          found.push_back(std::move(*one));
     }
   }
-  std::vector<Candidate> out;
-  for (auto& [key, one] : found) out.push_back(std::move(one));
-  return out;
+  return each_place_once(std::move(found));
 }
 
 EndpointChoice choose_endpoints(const std::vector<Candidate>& all, const std::string& node_name,
