@@ -75,7 +75,7 @@ Result<void> attach_tcx(uint32_t ifindex, Direction direction, int program_fd, c
 constexpr uint32_t kTcHandle = 1, kTcPriority = 1;
 
 Result<void> attach_clsact(uint32_t ifindex, Direction direction, int program_fd, const std::string& name) {
-  // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): libbpf wants both bits for the qdisc
+  // libbpf wants both bits for the qdisc.
   constexpr auto kBoth = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
   LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = static_cast<int>(ifindex), .attach_point = kBoth);
   const int made = bpf_tc_hook_create(&both);

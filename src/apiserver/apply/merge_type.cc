@@ -56,9 +56,9 @@ MergeType::Shape MergeType::shape(const json::value& value) const {
 MergeType MergeType::member(std::string_view name) const {
   MergeType out;
   if (schema_) {
-    if (const json::object* properties = child(*schema_, "properties"))
-      if ((out.schema_ = child(*properties, name))) return out;
-    out.schema_ = child(*schema_, "additionalProperties");
+    const json::object* properties = child(*schema_, "properties");
+    if (properties) out.schema_ = child(*properties, name);
+    if (!out.schema_) out.schema_ = child(*schema_, "additionalProperties");
     return out;
   }
   if (field_ && field_->shape == k8s::Field::Shape::kMap && !element_) {
@@ -67,7 +67,8 @@ MergeType MergeType::member(std::string_view name) const {
     return out;
   }
   if (!object_) return out;
-  if ((out.field_ = object_->find(name))) out.object_ = out.field_->object;
+  out.field_ = object_->find(name);
+  if (out.field_) out.object_ = out.field_->object;
   return out;
 }
 
