@@ -158,7 +158,7 @@ std::string WatchStream::take_lines(size_t limit) {
   std::string out;
   std::vector<Record>& initial = options_.initial;
   for (; next_initial_ < initial.size() && out.size() < limit; ++next_initial_) {
-    const Record record = shown(std::move(initial[next_initial_]));
+    const Record record = shown(initial[next_initial_]);
     out += line_of("ADDED", record->bytes);
   }
   if (next_initial_ < initial.size()) return out;
