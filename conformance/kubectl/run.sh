@@ -80,10 +80,12 @@ for version in $versions; do
   . ./explain.sh
   . ./custom.sh
   . ./rbac.sh
+  . ./semantics.sh
   stop_server
   [ -z "$lab_config" ] && continue
   export KUBECONFIG=$lab_config
   . ./streams.sh
+  . ./guide.sh
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

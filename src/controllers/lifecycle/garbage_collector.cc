@@ -112,7 +112,10 @@ Result<void> GarbageCollector::drop_owners(const Item& item, const std::unordere
         kept.push_back(entry);
     }
   }
-  child(changed, "metadata")["ownerReferences"] = std::move(kept);
+  if (kept.empty())
+    child(changed, "metadata").erase("ownerReferences");
+  else
+    child(changed, "metadata")["ownerReferences"] = std::move(kept);
   TRY_VOID(cluster().update(*item.type, std::move(changed)));
   return {};
 }
