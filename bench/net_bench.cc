@@ -9,6 +9,7 @@
 #include "exchange.h"
 #include "kernel/netns.h"
 #include "lab/lab.h"
+#include "lab/nodes/sandbox.h"
 #include "spaces.h"
 
 // net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] [--rounds 6] [--ms 500] [--cpu

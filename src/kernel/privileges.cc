@@ -86,8 +86,9 @@ Result<void> keep_capabilities(std::initializer_list<int> capabilities) {
   __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   std::array<__user_cap_data_struct, 2> sets{};
   if (::syscall(SYS_capget, &header, sets.data()) != 0) return fail_errno(errno, "read capabilities");
+  const std::array<uint32_t, 2> words = {static_cast<uint32_t>(kept), static_cast<uint32_t>(kept >> 32)};
   for (size_t word = 0; word < sets.size(); ++word) {
-    sets[word].permitted &= static_cast<uint32_t>(kept >> (32 * word));
+    sets[word].permitted &= words[word];
     sets[word].effective = sets[word].permitted;
     sets[word].inheritable = 0;
   }

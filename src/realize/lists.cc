@@ -12,7 +12,7 @@ namespace {
 template <class T>
 T as(std::string_view bytes) {
   T out{};
-  std::memcpy(&out, bytes.data(), std::min(bytes.size(), sizeof out));
+  bytes.copy(reinterpret_cast<char*>(&out), sizeof out);
   return out;
 }
 
