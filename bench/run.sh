@@ -101,7 +101,7 @@ if "$carrick" lab up --name "$name" --nodes "$nodes" -f "$out/pods.yaml" -o json
   start=$(now)
   if "$carrick" probe --lab "$name" --all -o json >"$out/probe.json" 2>"$out/probe.err"; then
     probes=$(sed -n 's/.*"probes":\([0-9]*\).*/\1/p' "$out/probe.json" | head -1)
-    awk -v n="${probes:-0}" -v s="$(elapsed "$start" "$(now)")" 'BEGIN{printf "%-52s %10.0f /s   >= 10000    %s\n", "probe --all, handshakes", n / s, n / s >= 10000 ? "PASS" : "FAIL"; exit n / s < 10000}' || failed=1
+    awk -v n="${probes:-0}" -v s="$(elapsed "$start" "$(now)")" 'BEGIN{printf "%-52s %10.0f /s   >= 10000    %s\n", "probe --all, handshakes", n / s, (n / s >= 10000) ? "PASS" : "FAIL"; exit (n / s < 10000)}' || failed=1
   else
     echo "probe --all failed ($(head -c 200 "$out/probe.err"))"; failed=1
   fi

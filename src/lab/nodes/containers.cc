@@ -84,7 +84,7 @@ struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
     bool preparing = false;  // what it is made of is being looked up
     pid_t pid = 0;
     std::unique_ptr<asio::posix::stream_descriptor> end;
-    std::unique_ptr<asio::steady_timer> kill;
+    std::unique_ptr<asio::steady_timer> kill, hold;
     std::string why;  // it is being ended
     json::object lifecycle;
   };
@@ -135,6 +135,7 @@ Containers::~Containers() {
   impl_->timer.cancel();
   for (auto& process : impl_->processes) {
     if (process.kill) process.kill->cancel();
+    if (process.hold) process.hold->cancel();
     if (process.end) process.end->close();
   }
   // Also processes that an earlier lab-nodes started, and all their children.
@@ -203,6 +204,15 @@ void Containers::Impl::play(size_t index) {
 
 void Containers::Impl::prepare(size_t index) {
   processes[index].preparing = true;
+  const bool init = machine.containers()[index].kind == ContainerLife::Kind::kInit;
+  if (const auto wait = init ? around.hold_init() : std::chrono::milliseconds(0); wait.count() > 0) {
+    processes[index].hold = std::make_unique<asio::steady_timer>(io, wait);
+    return processes[index].hold->async_wait([self = shared_from_this(), index](boost::system::error_code error) {
+      if (error || self->closed) return;
+      self->processes[index].preparing = false;
+      self->go_on();
+    });
+  }
   fetch_material(*around.client, sandbox.pod, [self = shared_from_this(), index](Result<PodDocument> document) {
     if (self->closed) return;
     self->processes[index].preparing = false;

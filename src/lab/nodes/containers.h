@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +35,8 @@ class Containers {
     watch::Client* client;
     // What the node knows of the pod and the Services that it sees.
     std::function<void(Material&)> complete;
+    // How long an init container's program waits before it is asked again whether it may start; 0: now.
+    std::function<std::chrono::milliseconds()> hold_init;
     // After every change of the machine, from the io_context.
     std::function<void()> changed;
   };

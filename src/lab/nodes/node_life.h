@@ -89,6 +89,7 @@ class NodeLife {
                     const std::string& sentence);
   void complete_material(const Managed& managed, Material& material) const;
   void describe_containers(Managed& managed);
+  std::chrono::milliseconds hold_init(std::chrono::steady_clock::time_point since) const;
   void containers_changed(const Key& key, const std::string& uid);
   void publish(const Key& key);
   // and down
@@ -117,6 +118,7 @@ class NodeLife {
   std::shared_ptr<const k8s::Snapshot> snapshot_;
   std::map<Key, std::unique_ptr<Managed>> pods_;
   std::deque<Key> queue_;
+  std::chrono::steady_clock::time_point last_ready_;  // a pod that is played became ready
   int starting_ = 0;
 };
 

@@ -18,6 +18,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr auto kHoldAtMost = std::chrono::milliseconds(2000), kHoldLook = std::chrono::milliseconds(50),
+               kServicesFollow = std::chrono::milliseconds(300);  // from a pod's readiness to the last agent's row
 constexpr int kParallelStarts = 64;  // an ADD mostly waits for its agent, which realizes many in one go
 constexpr auto kPublishRetry = std::chrono::milliseconds(500);
 
@@ -137,15 +139,15 @@ void NodeLife::run_pod(const Key& key) {
                         [this, key, uid](size_t index, ProbeKind kind, bool passes, const std::string& sentence) {
                           probe_judged(key, uid, index, kind, passes, sentence);
                         }});
-  managed.containers =
-      std::make_unique<Containers>(io_, config_, managed.sandbox, managed.object,
-                                   Containers::Around{&client_,
-                                                      [this, key, uid](Material& material) {
-                                                        if (const Managed* now = find(key, uid))
-                                                          complete_material(*now, material);
-                                                      },
-                                                      [this, key, uid] { containers_changed(key, uid); }},
-                                   managed.adopted && initialized);
+  managed.containers = std::make_unique<Containers>(
+      io_, config_, managed.sandbox, managed.object,
+      Containers::Around{&client_,
+                         [this, key, uid](Material& material) {
+                           if (const Managed* now = find(key, uid)) complete_material(*now, material);
+                         },
+                         [this, since = std::chrono::steady_clock::now()] { return hold_init(since); },
+                         [this, key, uid] { containers_changed(key, uid); }},
+      managed.adopted && initialized);
   managed.containers->start();
   containers_changed(key, uid);
 }
@@ -277,12 +279,30 @@ void NodeLife::describe_containers(Managed& managed) {
   }
 }
 
+// An init container that finds nobody yet comes again after ten seconds, as manifests have it. What the responder plays
+// is there in a moment, and so are the Services that lead to it; so it is waited for, but not long.
+std::chrono::milliseconds NodeLife::hold_init(std::chrono::steady_clock::time_point since) const {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - since >= kHoldAtMost) return {};
+  const bool all_ready = queue_.empty() && starting_ == 0 && std::ranges::all_of(pods_, [](const auto& entry) {
+                           const Managed& pod = *entry.second;
+                           if (pod.stage != Stage::kRunning || !pod.containers) return pod.stage > Stage::kRunning;
+                           for (size_t i = 0; i < pod.containers->machine().containers().size(); ++i)
+                             if (!pod.containers->is_played(i)) return true;
+                           return pod.state.ready();
+                         });
+  if (!all_ready) return kHoldLook;
+  return now - last_ready_ >= kServicesFollow ? std::chrono::milliseconds(0) : kHoldLook;
+}
+
 void NodeLife::containers_changed(const Key& key, const std::string& uid) {
   Managed* managed = find(key, uid);
   if (managed && managed->stage == Stage::kDraining) return go_on_draining(key, uid);
   if (!managed || managed->stage != Stage::kRunning || !managed->object || !managed->containers) return;
+  const bool was_ready = managed->state.ready();
   describe_containers(*managed);
   refresh_listeners(*managed);
+  if (!was_ready && managed->state.ready()) last_ready_ = std::chrono::steady_clock::now();
   publish(key);
 }
 
