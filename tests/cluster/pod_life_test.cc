@@ -171,6 +171,34 @@ spec: {containers: [{name: c, image: x, command: [sleep, "86400"], env: [{name: 
   EXPECT_EQ(in("waits", "echo $A"), "b\n");
 }
 
+// As online-boutique's: whoever finds nobody at the first attempt comes again much later.
+TEST_F(PodLifeTest, AnInitContainerFindsWhatIsPlayedAtItsFirstAttempt) {
+  ASSERT_NO_FATAL_FAILURE(start(R"yaml(
+apiVersion: v1
+kind: Pod
+metadata: {name: caller}
+spec:
+  initContainers:
+  - {name: wait, image: x, command: [sh, -c, "getent hosts web && python3 -c 'import socket; socket.create_connection((\"web\", 80), 1)' || exec sleep 86400"]}
+  containers: [{name: main, image: x}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: web, ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /, port: 8080}}}]}
+)yaml"));
+}
+
 TEST_F(PodLifeTest, ProbesDecideAndHooksRun) {
   ASSERT_NO_FATAL_FAILURE(start(R"yaml(
 apiVersion: v1

@@ -66,18 +66,6 @@ Result<std::string> with_addresses(const explain::World& world, const Scenario& 
   return out;
 }
 
-// The API takes the status of a Service from nobody but load balancers; in a scenario the file is one.
-Result<void> take_status(k8s::Snapshot& snapshot, const k8s::ManifestObject& object) {
-  auto service = snapshot.services.find(object.key);
-  const auto* status = object.document.if_contains("status");
-  if (object.kind != "Service" || service == snapshot.services.end() || !status) return {};
-  json::object document = k8s::encode(*service->second);
-  document["status"] = *status;
-  snapshot.services.insert_or_assign(object.key,
-                                     std::make_shared<const k8s::Service>(TRY(k8s::decode<k8s::Service>(document))));
-  return {};
-}
-
 class Understander {
  public:
   Understander(const explain::World& world, const Scenario& scenario, const Step& step, const Expectation& expectation)
