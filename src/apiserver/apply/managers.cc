@@ -121,8 +121,9 @@ std::vector<Manager> managers_of(const json::object& document) {
 }
 
 json::array to_json(std::vector<Manager> managers) {
-  std::ranges::stable_sort(managers, {},
-                           [](const Manager& m) { return std::tuple(!m.applies, m.time, m.writer.name); });
+  std::ranges::sort(managers, {}, [](const Manager& m) {
+    return std::tuple(!m.applies, m.time, m.writer.name, m.writer.subresource, m.writer.api_version);
+  });
   json::array out;
   for (const Manager& manager : managers) {
     json::object entry{{"manager", manager.writer.name},

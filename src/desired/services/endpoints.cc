@@ -80,7 +80,7 @@ std::vector<Candidate> each_place_once(std::vector<Candidate> found) {
   const auto place = [&](uint32_t i) { return std::pair(found[i].backend.address, found[i].backend.port); };
   std::vector<uint32_t> order(found.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(order, {}, place);
+  std::ranges::sort(order, {}, [&](uint32_t i) { return std::pair(place(i), i); });
   std::vector<Candidate> out;
   out.reserve(found.size());
   for (size_t at = 0; at < order.size();) {
