@@ -284,13 +284,15 @@ void NodeLife::describe_containers(Managed& managed) {
 std::chrono::milliseconds NodeLife::hold_init(std::chrono::steady_clock::time_point since) const {
   const auto now = std::chrono::steady_clock::now();
   if (now - since >= kHoldAtMost) return {};
-  const bool all_ready = queue_.empty() && starting_ == 0 && std::ranges::all_of(pods_, [](const auto& entry) {
-                           const Managed& pod = *entry.second;
-                           if (pod.stage != Stage::kRunning || !pod.containers) return pod.stage > Stage::kRunning;
-                           for (size_t i = 0; i < pod.containers->machine().containers().size(); ++i)
-                             if (!pod.containers->is_played(i)) return true;
-                           return pod.state.ready();
-                         });
+  const auto is_there = [](const auto& entry) {
+    const Managed& pod = *entry.second;
+    if (pod.stage != Stage::kRunning || !pod.containers) return pod.stage > Stage::kRunning;
+    const size_t containers = pod.containers->machine().containers().size();
+    for (size_t i = 0; i < containers; ++i)
+      if (!pod.containers->is_played(i)) return true;
+    return pod.state.ready();
+  };
+  const bool all_ready = queue_.empty() && starting_ == 0 && std::ranges::all_of(pods_, is_there);
   if (!all_ready) return kHoldLook;
   return now - last_ready_ >= kServicesFollow ? std::chrono::milliseconds(0) : kHoldLook;
 }
