@@ -181,22 +181,7 @@ spec:
   initContainers:
   - {name: wait, image: x, command: [sh, -c, "getent hosts web && python3 -c 'import socket; socket.create_connection((\"web\", 80), 1)' || exec sleep 86400"]}
   containers: [{name: main, image: x}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: web, ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /, port: 8080}}}]}
-)yaml"));
+---)yaml" + std::string(kTwoTiers)));
 }
 
 TEST_F(PodLifeTest, ProbesDecideAndHooksRun) {

@@ -102,6 +102,7 @@ void NodeLife::check_node(Node& node) {
 
 void NodeLife::on_snapshot(std::shared_ptr<const k8s::Snapshot> snapshot, const k8s::ChangeSet& changes) {
   snapshot_ = std::move(snapshot);
+  last_change_ = std::chrono::steady_clock::now();
   std::set<Key> keys = changes.pods;
   if (changes.everything) {
     for (const auto& [key, pod] : snapshot_->pods) keys.insert(key);

@@ -118,7 +118,7 @@ class NodeLife {
   std::shared_ptr<const k8s::Snapshot> snapshot_;
   std::map<Key, std::unique_ptr<Managed>> pods_;
   std::deque<Key> queue_;
-  std::chrono::steady_clock::time_point last_ready_;  // a pod that is played became ready
+  std::chrono::steady_clock::time_point last_change_;  // of the snapshot
   int starting_ = 0;
 };
 

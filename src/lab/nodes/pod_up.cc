@@ -19,8 +19,9 @@ namespace {
 namespace json = boost::json;
 
 constexpr auto kHoldAtMost = std::chrono::milliseconds(2000), kHoldLook = std::chrono::milliseconds(50),
-               kServicesFollow = std::chrono::milliseconds(300);  // from a pod's readiness to the last agent's row
-constexpr int kParallelStarts = 64;  // an ADD mostly waits for its agent, which realizes many in one go
+               kQuietFor =
+                   std::chrono::milliseconds(300);  // nothing has changed for so long: init containers may begin
+constexpr int kParallelStarts = 64;                 // an ADD mostly waits for its agent, which realizes many in one go
 constexpr auto kPublishRetry = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -280,31 +281,34 @@ void NodeLife::describe_containers(Managed& managed) {
 }
 
 // An init container that finds nobody yet comes again after ten seconds, as manifests have it. What the responder plays
-// is there in a moment, and so are the Services that lead to it; so it is waited for, but not long.
+// is there in a moment, and so are the Services that lead to it; so it is waited for, but not long: until all of those
+// are Ready for the API server, and what follows from that (endpoints, rows of the agents) has come to rest.
 std::chrono::milliseconds NodeLife::hold_init(std::chrono::steady_clock::time_point since) const {
   const auto now = std::chrono::steady_clock::now();
   if (now - since >= kHoldAtMost) return {};
-  const auto is_there = [](const auto& entry) {
-    const Managed& pod = *entry.second;
-    if (pod.stage != Stage::kRunning || !pod.containers) return pod.stage > Stage::kRunning;
-    const size_t containers = pod.containers->machine().containers().size();
+  const bool quiet = now - std::max(since, last_change_) >= kQuietFor;
+  const auto is_there = [this](const auto& entry) {
+    const auto& [key, pod] = entry;
+    if (pod->stage != Stage::kRunning || !pod->containers) return pod->stage > Stage::kRunning;
+    const size_t containers = pod->containers->machine().containers().size();
     for (size_t i = 0; i < containers; ++i)
-      if (!pod.containers->is_played(i)) return true;
-    return pod.state.ready();
+      if (!pod->containers->is_played(i)) return true;
+    const auto known = snapshot_->pods.find(key);
+    return known == snapshot_->pods.end() ||
+           std::ranges::any_of(known->second->status.conditions, [](const k8s::Condition& condition) {
+             return condition.type == "Ready" && condition.status == "True";
+           });
   };
-  const bool all_ready = queue_.empty() && starting_ == 0 && std::ranges::all_of(pods_, is_there);
-  if (!all_ready) return kHoldLook;
-  return now - last_ready_ >= kServicesFollow ? std::chrono::milliseconds(0) : kHoldLook;
+  const bool may_start = quiet && queue_.empty() && starting_ == 0 && std::ranges::all_of(pods_, is_there);
+  return may_start ? std::chrono::milliseconds(0) : kHoldLook;
 }
 
 void NodeLife::containers_changed(const Key& key, const std::string& uid) {
   Managed* managed = find(key, uid);
   if (managed && managed->stage == Stage::kDraining) return go_on_draining(key, uid);
   if (!managed || managed->stage != Stage::kRunning || !managed->object || !managed->containers) return;
-  const bool was_ready = managed->state.ready();
   describe_containers(*managed);
   refresh_listeners(*managed);
-  if (!was_ready && managed->state.ready()) last_ready_ = std::chrono::steady_clock::now();
   publish(key);
 }
 
