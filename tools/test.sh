@@ -67,7 +67,7 @@ for level in $levels; do
       build asan $rooms && for t in $rooms; do [ -x "build/asan/$t" ] && gtest "build/asan/$t" || gtest "build/asan/tests/$t"; done
       threads="base_test dns_test cni_test apiserver_test"
       build tsan $threads && for t in $threads; do gtest "build/tsan/$t"; done ;;
-    lab) ./dev build && build debug cluster_tests && CARRICK_BIN="$PWD/bin" gtest build/debug/tests/cluster_tests ;;
+    lab) ./dev build && build debug cluster_tests && gtest build/debug/tests/cluster_tests ;;  # the tests run the debug programs
     *) echo "no level \"$level\""; exit 2 ;;
   esac
 done
