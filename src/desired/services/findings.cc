@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "base/text.h"
 #include "desired/object_facts.h"
 #include "desired/services/endpoints.h"
 
@@ -67,9 +68,7 @@ void note_service(Notes& notes, const k8s::Service& service) {
   note_addresses(notes, "spec.externalIPs", spec.externalIPs);
   note_ports(notes, spec);
   for (size_t i = 0; i < spec.loadBalancerSourceRanges.size(); ++i) {
-    std::string_view text = spec.loadBalancerSourceRanges[i];
-    while (text.starts_with(' ')) text.remove_prefix(1);
-    while (text.ends_with(' ')) text.remove_suffix(1);
+    const std::string_view text = trim(spec.loadBalancerSourceRanges[i]);
     if (!net::Prefix::parse(text))
       notes.add(fmt::format("spec.loadBalancerSourceRanges[{}]", i),
                 fmt::format("{} is no range of addresses: nobody is let in by it", quoted(text)));
