@@ -9,6 +9,7 @@
 #include <thread>
 #include <tuple>
 
+#include "answers.h"
 #include "base/text.h"
 #include "commands.h"
 #include "explain/explain.h"
@@ -34,15 +35,6 @@ struct Flags {
   std::string lab = "carrick", node, output = "text";
   bool follow = false;
 };
-
-std::string text(const json::object& object, std::string_view key) {
-  auto* value = object.if_contains(key);
-  return value && value->is_string() ? std::string(value->as_string()) : "";
-}
-int64_t number(const json::object& object, std::string_view key) {
-  auto* value = object.if_contains(key);
-  return value && value->is_number() ? value->to_number<int64_t>() : 0;
-}
 
 std::string sentence_of(const std::string& word) {
   for (uint8_t reason = 1; reason < DROP_COUNT; ++reason)

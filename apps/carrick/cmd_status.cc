@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <set>
 
+#include "answers.h"
 #include "base/text.h"
 #include "commands.h"
 #include "lab/connect.h"
@@ -14,15 +15,6 @@ namespace json = boost::json;
 struct Flags {
   std::string lab = "carrick", output = "text";
 };
-
-int64_t number(const json::object& object, std::string_view key) {
-  auto* value = object.if_contains(key);
-  return value && value->is_number() ? value->to_number<int64_t>() : 0;
-}
-std::string text(const json::object& object, std::string_view key) {
-  auto* value = object.if_contains(key);
-  return value && value->is_string() ? std::string(value->as_string()) : "";
-}
 
 // One entry a node: the agent's own document, or {"node","error"}.
 Result<json::array> gather(const std::string& lab_name) {

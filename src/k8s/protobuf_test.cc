@@ -9,23 +9,10 @@
 #include "base/encoding.h"
 #include "k8s/protobuf_message.h"
 #include "k8s/protobuf_wire.h"
+#include "k8s/test_documents.h"
 
 namespace carrick::k8s {
 namespace {
-
-// JSON of Go writes an absent list as null; the API reads both alike.
-json::value without_nulls(const json::value& value) {
-  if (const auto* object = value.if_object()) {
-    json::object out;
-    for (const auto& [key, item] : *object)
-      if (!item.is_null()) out[key] = without_nulls(item);
-    return out;
-  }
-  json::value out = value;
-  if (auto* array = out.if_array())
-    for (json::value& item : *array) item = without_nulls(item);
-  return out;
-}
 
 json::array upstream_cases() {
   std::ifstream in(CARRICK_SOURCE_DIR "/src/k8s/testdata/protobuf.json");

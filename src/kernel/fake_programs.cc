@@ -58,6 +58,14 @@ Result<void> FakePrograms::attach_cgroup(const std::string& path) {
   return {};
 }
 
+void FakePrograms::fail_one_in(uint32_t n, std::mt19937& random) {
+  for (const auto& map : maps)
+    map->fault = [n, &random]() -> std::optional<Error> {
+      if (random() % n) return {};
+      return Error{ErrorKind::kTransient, "bad luck"};
+    };
+}
+
 void FakePrograms::put_event(const drop_event& event) {
   events.push_back(event);
   ::eventfd_write(event_signal.get(), 1);

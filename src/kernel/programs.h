@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <random>
 #include <set>
 #include <span>
 #include <string>
@@ -98,6 +99,8 @@ class FakePrograms : public Programs {
   int event_fd() override { return event_signal.get(); }
   Result<size_t> read_events(const std::function<void(const drop_event&)>& sink, size_t at_most = SIZE_MAX) override;
   void put_event(const drop_event& event);
+  // Of the operations of all maps, one in `n` fails, by chance.
+  void fail_one_in(uint32_t n, std::mt19937& random);
 
   std::vector<std::unique_ptr<FakeMap>> maps;
   uint64_t accepted = 0;  // connections, for counters()

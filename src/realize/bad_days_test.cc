@@ -252,11 +252,7 @@ TEST(BadDays, NoHoleWhateverFails) {
     sizes.backends = 40;
     sizes.members = 35 + random() % 10;
     kernel::FakePrograms programs(sizes);
-    for (const auto& map : programs.maps)
-      map->fault = [&]() -> std::optional<Error> {
-        if (random() % 8) return {};
-        return Error{ErrorKind::kTransient, "bad luck"};
-      };
+    programs.fail_one_in(8, random);
     auto realizer = Realizer::create(programs).value();
     auto tables = empty_tables();
     reconcile::Time now = kStart;

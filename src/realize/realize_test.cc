@@ -190,11 +190,7 @@ TEST(Realize, ConvergesThroughFaultsAndRestarts) {
   for (unsigned seed = 0; seed < 30; ++seed) {
     std::mt19937 random(seed);
     kernel::FakePrograms programs;
-    for (const auto& map : programs.maps)
-      map->fault = [&]() -> std::optional<Error> {
-        if (random() % 10) return {};
-        return Error{ErrorKind::kTransient, "bad luck"};
-      };
+    programs.fail_one_in(10, random);
     auto realizer = Realizer::create(programs).value();
     auto tables = example();
     reconcile::Time now = kStart;

@@ -4,6 +4,7 @@
 
 #include "apiserver/api_fixture.h"
 #include "apiserver/apply/managers.h"
+#include "k8s/test_documents.h"
 
 namespace carrick::apiserver {
 namespace {
@@ -34,19 +35,7 @@ TEST(FieldSet, Algebra) {
       ElementsAre(".spec.containers[name=\"a\"].image", ".spec.set[=\"x\"]"));
 }
 
-// The upstream library says null where the last member went; the API reads that as absence.
-json::value without_nulls(const json::value& value) {
-  if (const auto* object = value.if_object()) {
-    json::object out;
-    for (const auto& [name, item] : *object)
-      if (!item.is_null()) out[name] = without_nulls(item);
-    return out;
-  }
-  json::value out = value;
-  if (auto* array = out.if_array())
-    for (json::value& item : *array) item = without_nulls(item);
-  return out;
-}
+using k8s::without_nulls;
 
 std::string fields_of_deployment(std::string_view text) {
   return text_of(fields_in(MergeType::of(deployments()), parse(text)));

@@ -4,21 +4,12 @@
 
 #include "apiserver/document.h"
 #include "base/text.h"
+#include "k8s/document.h"
 
 namespace carrick::apiserver {
-namespace {
 
-std::string_view text(const json::object& schema, std::string_view name) {
-  const json::value* value = schema.if_contains(name);
-  return value && value->is_string() ? std::string_view(value->get_string()) : std::string_view{};
-}
-
-const json::object* child(const json::object& schema, std::string_view name) {
-  const json::value* value = schema.if_contains(name);
-  return value ? value->if_object() : nullptr;
-}
-
-}  // namespace
+using k8s::child;
+using k8s::text;
 
 MergeType MergeType::of(const k8s::ResourceType& type) {
   MergeType out;

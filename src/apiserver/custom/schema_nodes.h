@@ -1,22 +1,14 @@
 #pragma once
 
 #include "apiserver/document.h"
+#include "k8s/document.h"
 
 // Words of one node of a schema.
 namespace carrick::apiserver::schema_node {
 
-inline const json::object* child(const json::object& node, std::string_view word) {
-  const json::value* value = node.if_contains(word);
-  return value ? value->if_object() : nullptr;
-}
-inline bool says(const json::object& node, std::string_view word) {
-  const json::value* value = node.if_contains(word);
-  return value && value->is_bool() && value->get_bool();
-}
-inline std::string_view text(const json::object& node, std::string_view word) {
-  const json::value* value = node.if_contains(word);
-  return value && value->is_string() ? std::string_view(value->get_string()) : std::string_view{};
-}
+using k8s::child;
+using k8s::text;
+inline bool says(const json::object& node, std::string_view word) { return k8s::is_true(node, word); }
 // What a member called `name` has to be; null: the schema has no such member.
 inline const json::object* member(const json::object& node, std::string_view name) {
   if (const json::object* properties = child(node, "properties"))

@@ -147,6 +147,17 @@ Result<pid_t> spawn(const SpawnRequest& request) {
   return pid;
 }
 
+int exit_code_of(int wait_status) {
+  return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+}
+
+int wait_for_child(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return exit_code_of(status);
+}
+
 Result<uint64_t> process_start_time(pid_t pid) {
   std::string stat = TRY(read_file(fmt::format("/proc/{}/stat", pid)));
   // The command name (field 2) may hold spaces and parentheses: count from the last ')'. Fields there begin with 3.

@@ -28,6 +28,11 @@ struct SpawnRequest {
 // fork + exec. Everything that can fail before exec is reported here, not in the child's exit code.
 Result<pid_t> spawn(const SpawnRequest& request);
 
+// What waitpid() said, as a shell has it: 128 and the signal's number for who was killed.
+int exit_code_of(int wait_status);
+// The exit code of a child, once it has ended.
+int wait_for_child(pid_t pid);
+
 // Field 22 of /proc/<pid>/stat: with the pid it names one process for ever.
 Result<uint64_t> process_start_time(pid_t pid);
 // A pidfd of exactly that process; kNotFound when it is gone or the pid has been given to another.

@@ -30,7 +30,6 @@ namespace {
 namespace asio = boost::asio;
 namespace json = boost::json;
 
-constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr auto kLookAgain = std::chrono::seconds(1);  // whether what was missing is there
 constexpr int64_t kDefaultGrace = 30;
 constexpr auto kAtOnce = std::chrono::seconds(5);  // an end within this time may mean that the program is not there
@@ -50,14 +49,10 @@ bool runs_as_process(const k8s::Container& container) {
   if (container.command.empty()) return false;
   const std::string& program = container.command.front();
   if (program.find('/') != std::string::npos) return program.front() == '/' && is_program(program);
-  const char* path = std::getenv("PATH");
-  for (std::string_view folder : split(path ? path : kDefaultPath, ':'))
+  const std::string path = program_path();
+  for (std::string_view folder : split(path, ':'))
     if (!program.empty() && is_program(std::string(folder) + "/" + program)) return true;
   return false;
-}
-
-std::string pod_cgroup(const LabConfig& config, const Sandbox& sandbox) {
-  return node_cgroup(config.cgroup_mount, config.name, sandbox.node) + "/" + sandbox.uid;
 }
 
 std::string container_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container) {
@@ -71,9 +66,8 @@ std::string previous_log_path(const LabConfig& config, const Sandbox& sandbox, c
 SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const std::string& container) {
   SpawnRequest request{.argv = {LabPaths{config.name, ""}.program(), "lab-container", "--session", "--lab", config.name,
                                 "--pod", sandbox.pod.str(), "--container", container}};
-  const char* path = std::getenv("PATH");  // where runs_as_process() looked
-  request.inherits_env = false;            // the lab's own environment is none of the pod's business
-  request.extra_env.push_back(std::string("PATH=") + (path ? path : kDefaultPath));
+  request.inherits_env = false;  // the lab's own environment is none of the pod's business
+  request.extra_env.push_back("PATH=" + program_path());
   request.cgroup = pod_cgroup(config, sandbox);
   return request;
 }
@@ -243,8 +237,7 @@ Result<void> Containers::Impl::write_container(size_t index, PodDocument& docume
     if (std::ranges::find(env, name, &std::pair<std::string, std::string>::first) == env.end())
       env.emplace_back(name, value);
   };
-  const char* path = std::getenv("PATH");
-  otherwise("PATH", path ? path : kDefaultPath);
+  otherwise("PATH", program_path());
   otherwise("HOSTNAME", sandbox.hostname);
   otherwise("HOME", "/root");
   ContainerSpec made = TRY(container_spec(document.pod, *stored, env, folder() + "/volumes"));
@@ -289,12 +282,9 @@ void Containers::Impl::start(size_t index) {
 
 void Containers::Impl::ended(size_t index) {
   Process& process = processes[index];
-  int status = 0;
-  while (::waitpid(process.pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  int exit_code = wait_for_child(process.pid);
   process.pid = 0;
   process.kill.reset();
-  int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   const auto now = std::chrono::system_clock::now();
   const ContainerLife& life = machine.containers()[index];
   std::string reason, message = process.why;

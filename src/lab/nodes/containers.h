@@ -21,7 +21,6 @@ bool runs_as_process(const k8s::Container& container);
 
 // The process that makes or enters a container. Still to come: the command, after "--".
 SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const std::string& container);
-std::string pod_cgroup(const LabConfig& config, const Sandbox& sandbox);
 std::string container_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container);
 // Of the run before this one.
 std::string previous_log_path(const LabConfig& config, const Sandbox& sandbox, const std::string& container);

@@ -33,12 +33,9 @@ struct Running : std::enable_shared_from_this<Running> {
     timer.cancel();
     if (text.size() >= kMaxOutput) ::kill(pid, SIGKILL);
     // Its standard output is closed: it is ending, or (killed at the deadline) has ended.
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    pid = 0;
+    const int exit_code = wait_for_child(std::exchange(pid, 0));
     if (late) return done(fail(ErrorKind::kTransient, "{}: no answer within its time", name));
-    done(ProcessEnd{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), std::move(text)});
+    done(ProcessEnd{exit_code, std::move(text)});
   }
 
   asio::posix::stream_descriptor output;

@@ -10,6 +10,10 @@ namespace carrick::lab {
 
 namespace json = boost::json;
 
+std::string pod_cgroup(const LabConfig& config, const Sandbox& sandbox) {
+  return node_cgroup(config.cgroup_mount, config.name, sandbox.node) + "/" + sandbox.uid;
+}
+
 std::string container_id_of(const std::string& pod_uid) {
   std::string id;
   for (const char* salt : {"a", "b", "c", "d"}) id += fmt::format("{:016x}", net::stable_hash(pod_uid + salt));

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "k8s/core.h"
+#include "lab/config.h"
 #include "lab/host/paths.h"
 #include "lab/responder/responder.h"
 
@@ -28,6 +29,8 @@ struct Sandbox {
   std::string folder;  // where it was loaded from; not stored
 };
 
+// Where the pod's processes are: below its node's, so that socket programs of the node apply to them.
+std::string pod_cgroup(const LabConfig& config, const Sandbox& sandbox);
 std::string container_id_of(const std::string& pod_uid);
 Result<void> save_sandbox(const LabPaths& paths, const Sandbox& sandbox);
 Result<Sandbox> load_sandbox(const std::string& folder);

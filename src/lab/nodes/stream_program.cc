@@ -99,11 +99,7 @@ void Program::kill() {
 
 asio::awaitable<int> Program::end() {
   co_await pidfd_.async_wait(asio::posix::stream_descriptor::wait_read, kTuple);
-  int status = 0;
-  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-  }
-  pid_ = 0;
-  co_return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  co_return wait_for_child(std::exchange(pid_, 0));
 }
 
 Result<std::shared_ptr<Program>> start_program(asio::io_context& io, const LabConfig& config,

@@ -60,6 +60,11 @@ std::vector<std::string> default_capabilities() {
   return out;
 }
 
+std::string program_path() {
+  const char* path = std::getenv("PATH");
+  return path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
 bool may_be_added(std::string_view capability) { return find(capability) != nullptr; }
 
 int capability_number(std::string_view name) {

@@ -35,6 +35,9 @@ struct ContainerSpec {
 std::string encode_container(const ContainerSpec& spec);
 Result<ContainerSpec> decode_container(std::string_view text);
 
+// PATH of the programs in containers: this process's own, since that is where they were looked for.
+std::string program_path();
+
 // Of containers that ask for nothing: as containerd gives them, without those that reach beyond the pod.
 std::vector<std::string> default_capabilities();
 // What a pod may add; nothing else is granted, whatever its manifest asks for.

@@ -44,11 +44,8 @@ struct Container {
 
 // As the responder's containers have it that ask for nothing: no file is written for them.
 ContainerSpec plain_container(const Sandbox& sandbox) {
-  const char* path = std::getenv("PATH");
-  ContainerSpec spec{.env = {"HOSTNAME=" + sandbox.hostname, "HOME=/root"}, .capabilities = default_capabilities()};
-  spec.env.push_back(std::string("PATH=") +
-                     (path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
-  return spec;
+  return {.env = {"HOSTNAME=" + sandbox.hostname, "HOME=/root", "PATH=" + program_path()},
+          .capabilities = default_capabilities()};
 }
 
 Result<Container> load_container(const LabConfig& config, const ContainerRun& run) {
@@ -136,6 +133,14 @@ Result<Fd> open_init(const ContainerPaths& paths) {
   return open_process(pid, std::strtoull(rest, nullptr, 10));
 }
 
+// "ready", or why not; empty when the other end has ended without a word.
+std::string read_word(const Fd& from) {
+  std::string said(4096, '\0');
+  const ssize_t size = ::read(from.get(), said.data(), said.size());
+  said.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return said;
+}
+
 // Makes the container; its number, once it can be entered.
 Result<pid_t> make_container(const Container& container) {
   TRY_VOID(make_directories(container.paths.root(), 0700));
@@ -147,9 +152,7 @@ Result<pid_t> make_container(const Container& container) {
   if (pid < 0) return fail_errno(errno, "namespaces of the container");
   if (pid == 0) be_init(container, netns.get(), std::move(to));
   to.reset();
-  std::string said(4096, '\0');
-  const ssize_t size = ::read(from.get(), said.data(), said.size());
-  said.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  std::string said = read_word(from);
   if (said == "ready") {
     if (auto noted = note_init(container.paths, pid); noted) return pid;
     said = "its first process has ended";
@@ -191,15 +194,12 @@ Result<void> make_held_container(const Container& container) {
     if (!made) ::_exit(1);
     ::prctl(PR_SET_NAME, "lab-container");
     ::syscall(SYS_close_range, 3u, ~0u, 0u);
-    while (::waitpid(*made, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    (void)wait_for_child(*made);
     ::_exit(0);
   }
   to.reset();
   ::waitpid(pid, nullptr, 0);
-  std::string said(4096, '\0');
-  const ssize_t size = ::read(from.get(), said.data(), said.size());
-  said.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  const std::string said = read_word(from);
   if (said == "ready") return {};
   return fail(ErrorKind::kTransient, "container: {}", said.empty() ? "it has ended" : said);
 }
@@ -263,10 +263,7 @@ int enter_container(const Container& container, const ContainerRun& run) {
   if (child == 0) ::_exit(program());
   // Signals of a terminal go to the command, which decides.
   for (const int signal : {SIGINT, SIGQUIT, SIGTSTP}) ::signal(signal, SIG_IGN);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return wait_for_child(child);
 }
 
 Result<Fd> open_namespace(pid_t pid, const char* kind) {
@@ -330,8 +327,7 @@ Result<int> exec_in_pod(const RunningLab& lab, const std::string& namespace_, co
   // The lab may have died and its number been given away since: then nothing above is to be trusted.
   TRY_VOID(find_running_lab(lab.record.config.name));
   // Socket programs of the node apply to what runs there, and what it starts ends with the pod.
-  const std::string cgroup =
-      node_cgroup(lab.record.config.cgroup_mount, lab.record.config.name, sandbox->node) + "/" + sandbox->uid;
+  const std::string cgroup = pod_cgroup(lab.record.config, *sandbox);
   TRY_VOID(create_cgroup(cgroup));
   TRY_VOID(enter_cgroup(cgroup));
   if (::setns(pids.get(), CLONE_NEWPID) != 0) return fail_errno(errno, "enter the lab's pid namespace");
@@ -342,10 +338,7 @@ Result<int> exec_in_pod(const RunningLab& lab, const std::string& namespace_, co
   // Signals of the terminal go to the command, which decides.
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGQUIT, SIG_IGN);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return wait_for_child(child);
 }
 
 }  // namespace carrick::lab

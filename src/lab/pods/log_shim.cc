@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "lab/host/process.h"
 #include "lab/pods/container_log.h"
 
 namespace carrick::lab {
@@ -36,8 +37,6 @@ struct Pipe {
     return ::fcntl(read.get(), F_SETFL, O_NONBLOCK) == 0;
   }
 };
-
-int exit_code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 // All that is there now; false at the end.
 bool copy(const Fd& from, bool err, LogWriter& log) {

@@ -5,14 +5,14 @@
 #include <string_view>
 #include <vector>
 
+#include "k8s/document.h"
 #include "lab/pods/pod_material.h"
 
 // Parts of a pod's document that may be missing or of the wrong kind: then they are empty. Only for pod_*.cc.
 namespace carrick::lab {
 
 inline const boost::json::object* object_in(const boost::json::object& from, std::string_view name) {
-  const auto* value = from.if_contains(name);
-  return value ? value->if_object() : nullptr;
+  return k8s::child(from, name);
 }
 inline const boost::json::object* object_in(const boost::json::object* from, std::string_view name) {
   return from ? object_in(*from, name) : nullptr;
@@ -27,10 +27,7 @@ inline std::string text_in(const boost::json::object& from, std::string_view nam
 inline std::string text_in(const boost::json::object* from, std::string_view name) {
   return from ? text_in(*from, name) : "";
 }
-inline bool flag_in(const boost::json::object& from, std::string_view name) {
-  const auto* value = from.if_contains(name);
-  return value && value->is_bool() && value->get_bool();
-}
+inline bool flag_in(const boost::json::object& from, std::string_view name) { return k8s::is_true(from, name); }
 inline std::optional<int64_t> number_in(const boost::json::object* from, std::string_view name) {
   const auto* value = from ? from->if_contains(name) : nullptr;
   if (!value || !value->is_int64()) return std::nullopt;

@@ -11,6 +11,8 @@
 
 #include <cerrno>
 
+#include "lab/host/process.h"
+
 namespace carrick::lab {
 namespace {
 
@@ -113,10 +115,7 @@ int run_in_terminal(Fd terminal, const std::function<int()>& become) {
     copy_until_end(terminal, signals);
   }
   terminal.reset();  // whoever is left hears that the line was cut
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return wait_for_child(child);
 }
 
 }  // namespace carrick::lab
