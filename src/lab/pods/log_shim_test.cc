@@ -62,7 +62,11 @@ TEST_F(LogShim, HandsSignalsOn) {
   EXPECT_EQ(end_of(start("kill -KILL $$")), 128 + SIGKILL);
 }
 
-TEST_F(LogShim, AChildThatGoesOnDoesNotHoldTheEnd) { EXPECT_EQ(end_of(start("sleep 600 & exit 0")), 0); }
+TEST_F(LogShim, AChildThatGoesOnDoesNotHoldTheEnd) {
+  EXPECT_EQ(end_of(start("sleep 600 & echo $!; exit 0")), 0);
+  ASSERT_FALSE(log().empty());
+  EXPECT_EQ(::kill(std::stoi(log()), SIGKILL), 0) << "in a pod its namespace ends it";
+}
 
 }  // namespace
 }  // namespace carrick::lab
