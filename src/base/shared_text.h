@@ -38,6 +38,7 @@ class SharedText {
   operator std::string_view() const { return view(); }
   operator std::string() const { return str(); }
   bool empty() const { return !rep_; }
+  bool unshared() const { return !rep_ || rep_->refs.load(std::memory_order_acquire) == 1; }
   size_t size() const { return view().size(); }
   std::string_view substr(size_t from, size_t count = std::string_view::npos) const {
     return view().substr(from, count);

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <vector>
+
+#include "base/boxed.h"
+#include "base/text_pool.h"
 
 namespace carrick {
 namespace {
@@ -38,6 +42,46 @@ TEST(SharedText, OutlivesWhatItWasMadeFrom) {
   EXPECT_EQ(moved.size(), 100u);
   moved = SharedText(moved);
   EXPECT_EQ(moved.size(), 100u);
+}
+
+TEST(TextPool, EqualTextsBecomeOne) {
+  TextPool pool;
+  SharedText a("node-1"), b("node-1"), none;
+  pool.share(a);
+  pool.share(b);
+  pool.share(none);
+  EXPECT_EQ(a.view().data(), b.view().data());
+  EXPECT_EQ(pool.size(), 1u);
+}
+
+TEST(TextPool, LetsGoWhatNobodyHolds) {
+  TextPool pool;
+  std::vector<SharedText> held;
+  for (int i = 0; i < 100'000; ++i) {
+    SharedText text(std::to_string(i));
+    pool.share(text);
+    if (i % 100 == 0) held.push_back(text);
+  }
+  EXPECT_LE(pool.size(), 4 * held.size());
+  SharedText again(held.front().str());
+  pool.share(again);
+  EXPECT_EQ(again.view().data(), held.front().view().data()) << "what is held stays";
+}
+
+TEST(Boxed, IsAnOptionalThatCopiesItsValue) {
+  Boxed<std::string> none, one(std::string("a")), other(std::string("a"));
+  EXPECT_FALSE(none);
+  EXPECT_EQ(none, Boxed<std::string>());
+  EXPECT_NE(none, one);
+  EXPECT_EQ(one, other);
+  Boxed<std::string> copy = one;
+  copy->append("b");
+  EXPECT_EQ(*one, "a");
+  EXPECT_NE(copy, one);
+  copy = none;
+  EXPECT_FALSE(copy.has_value());
+  copy.emplace() = "c";
+  EXPECT_EQ(*copy, "c");
 }
 
 }  // namespace

@@ -192,6 +192,12 @@ void Compiler::State::set_service_names(ServiceState& state, ServiceNames fresh)
       [&](const auto& pair) { remove_reverse(tables.names, pair.first, pair.second); },
       [&](const auto& pair) { add_reverse(tables.names, pair.first, pair.second); });
   state.reverse = std::move(fresh.reverse);
+  compare(
+      state.endpoints, fresh.endpoints, [](const auto& address) -> const auto& { return address; },
+      [&](const auto& address) { remove_endpoint(tables.names, address, state.own_name); },
+      [&](const auto& address) { add_endpoint(tables.names, address, fresh.service); });
+  state.endpoints = std::move(fresh.endpoints);
+  state.own_name = fresh.service;
 }
 
 void Compiler::State::set_pod_name(const k8s::NamespacedName& key, const k8s::Pod* pod) {
@@ -241,6 +247,7 @@ void Compiler::State::update_names(Round& round) {
   zone_rows = std::move(fresh.names);
   fresh.names = std::move(tables.names.names);
   fresh.reverse = std::move(tables.names.reverse);
+  fresh.endpoints = std::move(tables.names.endpoints);
   fresh.pods = std::move(tables.names.pods);
   tables.names = std::move(fresh);
 }

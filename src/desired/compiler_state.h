@@ -84,8 +84,10 @@ struct Compiler::State {
     std::vector<std::string> slices;  // names, sorted
     std::vector<FrontendTable::Entry> frontends;
     std::vector<NameRows::Entry> names;
+    SharedText own_name;
     ReverseNames reverse;
-    bool exists = false;  // false: slices whose Service is not there
+    std::vector<net::IpAddress> endpoints;  // that have names in its own
+    bool exists = false;                    // false: slices whose Service is not there
   };
   std::map<k8s::NamespacedName, ServiceState> services;
   std::map<FrontendKey, Keys> contested;  // Services that claim a key which another one has

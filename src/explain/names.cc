@@ -24,14 +24,16 @@ bool follow(const desired::NameTable& names, std::string absolute, Lookup& out) 
       out.outside = absolute;
       return true;
     }
-    auto row = names.names.find(*relative);
-    if (row == names.names.end()) return false;
-    if (out.full_name.empty()) out.full_name = *relative, out.owner = row->second.owner;
-    if (row->second.cname.empty()) {
-      out.addresses = row->second.addresses;
+    auto in_table = names.names.find(*relative);
+    const auto endpoint = in_table == names.names.end() ? desired::endpoint_row(names, *relative) : std::nullopt;
+    if (in_table == names.names.end() && !endpoint) return false;
+    const desired::NameRow& row = endpoint ? *endpoint : in_table->second;
+    if (out.full_name.empty()) out.full_name = *relative, out.owner = row.owner;
+    if (row.cname.empty()) {
+      out.addresses = row.addresses;
       return true;
     }
-    absolute = row->second.cname;
+    absolute = row.cname;
   }
   return false;
 }

@@ -81,6 +81,11 @@ class Reader {
     to.assign(from.get_string().data(), from.get_string().size());
     return true;
   }
+  bool read(const json::value& from, SharedText& to, const Path& path) {
+    if (!from.is_string()) return refuse(from, "a string", path);
+    to = SharedText(std::string_view(from.get_string()));
+    return true;
+  }
   bool read(const json::value& from, bool& to, const Path& path) {
     if (!from.is_bool()) return refuse(from, "true or false", path);
     to = from.get_bool();
@@ -108,6 +113,10 @@ class Reader {
   }
   template <class T>
   bool read(const json::value& from, std::optional<T>& to, const Path& path) {
+    return read(from, to.emplace(), path);
+  }
+  template <class T>
+  bool read(const json::value& from, Boxed<T>& to, const Path& path) {
     return read(from, to.emplace(), path);
   }
   template <class T>
@@ -162,6 +171,7 @@ class Reader {
 // ---- encode ----
 
 json::value write(const std::string& from) { return json::value(json::string_view(from)); }
+json::value write(const SharedText& from) { return json::value(json::string_view(from.view())); }
 json::value write(bool from) { return from; }
 json::value write(int32_t from) { return from; }
 json::value write(int64_t from) { return from; }
@@ -183,6 +193,10 @@ json::value write(const std::optional<T>& from) {
   return write(*from);
 }
 template <class T>
+json::value write(const Boxed<T>& from) {
+  return write(*from);
+}
+template <class T>
 json::value write(const std::vector<T>& from) {
   json::array to;
   to.reserve(from.size());
@@ -192,6 +206,7 @@ json::value write(const std::vector<T>& from) {
 
 // What omitempty leaves out in Go: not structs.
 bool is_empty(const std::string& value) { return value.empty(); }
+bool is_empty(const SharedText& value) { return value.empty(); }
 bool is_empty(bool value) { return !value; }
 bool is_empty(int32_t value) { return value == 0; }
 bool is_empty(int64_t value) { return value == 0; }
@@ -203,6 +218,10 @@ bool is_empty(const std::vector<T>& value) {
 }
 template <class T>
 bool is_empty(const std::optional<T>& value) {
+  return !value;
+}
+template <class T>
+bool is_empty(const Boxed<T>& value) {
   return !value;
 }
 template <Described T>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/shared_text.h"
 #include "k8s/meta.h"
 
 namespace carrick::k8s {
@@ -227,7 +228,7 @@ struct Service {
 BOOST_DESCRIBE_STRUCT(Service, (), (metadata, spec, status))
 
 struct ObjectReference {
-  std::string kind, namespace_, name, uid, apiVersion;
+  SharedText kind, namespace_, name, uid, apiVersion;
   bool operator==(const ObjectReference&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(ObjectReference, (), (kind, namespace_, name, uid, apiVersion))

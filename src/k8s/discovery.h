@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/boxed.h"
 #include "k8s/core.h"
 
 // discovery.k8s.io/v1
@@ -20,12 +21,12 @@ struct EndpointHints {
   bool operator==(const EndpointHints&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(EndpointHints, (), (forZones, forNodes))
-struct Endpoint {
+struct Endpoint {                      // there may be hundreds of thousands: 136 bytes
   std::vector<std::string> addresses;  // SVC-D22: only the first counts
   EndpointConditions conditions;
-  std::optional<std::string> hostname, nodeName, zone;
+  std::optional<SharedText> hostname, nodeName, zone;
   std::optional<ObjectReference> targetRef;
-  std::optional<EndpointHints> hints;
+  Boxed<EndpointHints> hints;
   bool operator==(const Endpoint&) const = default;
 };
 BOOST_DESCRIBE_STRUCT(Endpoint, (), (addresses, conditions, hostname, nodeName, zone, targetRef, hints))

@@ -84,9 +84,9 @@ void check_hints(const std::vector<ForZone>& hints, const std::string& field, bo
 void check_endpoint(const Endpoint& endpoint, const std::string& type, const std::string& field, Findings& findings) {
   check_addresses(endpoint, type, field + ".addresses", findings);
   if (endpoint.nodeName)
-    findings.invalid(field + ".nodeName", *endpoint.nodeName, check_dns1123_subdomain(*endpoint.nodeName));
+    findings.invalid(field + ".nodeName", endpoint.nodeName->str(), check_dns1123_subdomain(*endpoint.nodeName));
   if (endpoint.hostname)
-    findings.invalid(field + ".hostname", *endpoint.hostname, check_dns1123_label(*endpoint.hostname));
+    findings.invalid(field + ".hostname", endpoint.hostname->str(), check_dns1123_label(*endpoint.hostname));
   if (!endpoint.hints) return;
   check_hints(endpoint.hints->forZones, field + ".hints.forZones", true, findings);
   check_hints(endpoint.hints->forNodes, field + ".hints.forNodes", false, findings);

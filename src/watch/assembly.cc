@@ -42,6 +42,11 @@ void trim_for_tables(k8s::ObjectMeta& meta) {
 void keep_labels(k8s::ObjectMeta& meta, std::initializer_list<std::string_view> kept) {
   std::erase_if(meta.labels, [&](const auto& label) { return std::ranges::find(kept, label.first) == kept.end(); });
 }
+void drop_dates_and_uid(k8s::ObjectMeta& meta) {
+  meta.uid.clear();
+  meta.creationTimestamp.reset();
+  meta.deletionTimestamp.reset();
+}
 void trim_for_tables(auto&) {}
 void trim_for_tables(k8s::Node& node) {
   keep_labels(node.metadata, {"topology.kubernetes.io/zone"});
@@ -71,17 +76,30 @@ void trim_for_tables(k8s::Pod& pod) {
 }
 void trim_for_tables(k8s::Service& service) {
   keep_labels(service.metadata, {"service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"});
-  service.metadata.uid.clear();
+  drop_dates_and_uid(service.metadata);
   service.spec.selector.clear();
 }
 void trim_for_tables(k8s::EndpointSlice& slice) {
   keep_labels(slice.metadata, {k8s::kServiceNameLabel});
-  slice.metadata.uid.clear();
+  drop_dates_and_uid(slice.metadata);
   for (auto& endpoint : slice.endpoints) {
     endpoint.zone.reset();  // what it is good for stands in the hints
-    if (endpoint.targetRef) endpoint.targetRef->uid.clear();
+    if (endpoint.targetRef) endpoint.targetRef->uid = {};
   }
   slice.endpoints.shrink_to_fit();
+}
+
+// What stands in many objects is kept once; names of pods are their own.
+void share_texts(auto&, TextPool&) {}
+void share_texts(k8s::EndpointSlice& slice, TextPool& pool) {
+  for (auto& endpoint : slice.endpoints) {
+    if (endpoint.nodeName) pool.share(*endpoint.nodeName);
+    if (endpoint.zone) pool.share(*endpoint.zone);
+    if (!endpoint.targetRef) continue;
+    for (SharedText* text :
+         {&endpoint.targetRef->kind, &endpoint.targetRef->namespace_, &endpoint.targetRef->apiVersion})
+      pool.share(*text);
+  }
 }
 
 // The snapshot's map and the change set's keys of one kind.
@@ -132,10 +150,11 @@ k8s::Snapshot for_tables(const k8s::Snapshot& whole) {
 }
 
 template <class T>
-void Assembly::trim(T& object) const {
+void Assembly::trim(T& object) {
   trim_objects(object.metadata);
   if (detail_ != Detail::kWholePods) trim_objects(object);
   if (detail_ == Detail::kTables) keep_for_tables(object);
+  share_texts(object, texts_);
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/result.h"
+#include "base/text_pool.h"
 #include "k8s/snapshot.h"
 
 // PURE: what lists and watch events say, put together into one state and what changed in it. No I/O, no clock.
@@ -70,12 +71,13 @@ class Assembly {
   uint64_t number() const;
   KindVersions now() const;
   template <class T>
-  void trim(T& object) const;
+  void trim(T& object);
 
   std::tuple<Incoming<k8s::Namespace>, Incoming<k8s::Node>, Incoming<k8s::Pod>, Incoming<k8s::Service>,
              Incoming<k8s::EndpointSlice>, Incoming<k8s::NetworkPolicy>>
       incoming_;
   const Detail detail_;
+  TextPool texts_;
   k8s::Snapshot current_;
   k8s::ChangeSet changes_;
   KindVersions published_versions_;

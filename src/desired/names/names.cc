@@ -33,6 +33,67 @@ void remove_reverse(NameTable& table, const net::IpAddress& address, const std::
   if (list.empty()) table.reverse.erase(address);
 }
 
+void add_endpoint(NameTable& table, const net::IpAddress& address, const SharedText& service) {
+  auto& list = table.endpoints[address];
+  list.insert(std::ranges::lower_bound(list, service), service);
+}
+
+void remove_endpoint(NameTable& table, const net::IpAddress& address, const SharedText& service) {
+  auto& list = table.endpoints[address];
+  std::erase(list, service);
+  if (list.empty()) table.endpoints.erase(address);
+}
+
+std::string dashed(const net::IpAddress& address) {
+  std::string out = address.str();
+  std::ranges::replace(out, '.', '-');
+  std::ranges::replace(out, ':', '-');
+  return out;
+}
+
+std::optional<net::IpAddress> undashed(std::string_view label) {
+  std::string text(label);
+  const bool v4 = std::ranges::count(text, '-') == 3 && text.find("--") == std::string::npos;
+  std::ranges::replace(text, '-', v4 ? '.' : ':');
+  auto address = net::IpAddress::parse(text);
+  return address ? std::optional(*address) : std::nullopt;
+}
+
+std::optional<NameRow> endpoint_row(const NameTable& table, const std::string& name) {
+  const size_t dot = name.find('.');
+  if (dot == std::string::npos) return std::nullopt;
+  const std::string_view label = std::string_view(name).substr(0, dot),
+                         service = std::string_view(name).substr(dot + 1);
+  const auto address = undashed(label);
+  if (!address || dashed(*address) != label) return std::nullopt;
+  auto services = table.endpoints.find(*address);
+  if (services == table.endpoints.end() ||
+      !std::ranges::binary_search(services->second, service, {}, &SharedText::view))
+    return std::nullopt;
+  NameRow out;
+  out.addresses = {*address};
+  const size_t end = service.find('.');
+  out.owner = {"Service", service.substr(end + 1, service.rfind('.') - end - 1), service.substr(0, end), {}};
+  return out;
+}
+
+std::vector<std::string> reverse_names(const NameTable& table, const net::IpAddress& address) {
+  std::vector<std::string> out;
+  if (auto own = table.reverse.find(address); own != table.reverse.end()) out = own->second;
+  if (auto services = table.endpoints.find(address); services != table.endpoints.end())
+    for (const auto& service : services->second) out.push_back(fmt::format("{}.{}", dashed(address), service));
+  std::ranges::sort(out);
+  return out;
+}
+
+bool has_reverse_names(const NameTable& table, const net::Prefix& prefix) {
+  const auto any = [&](const auto& rows) {
+    auto first = rows.lower_bound(prefix.address());
+    return first != rows.end() && prefix.contains(first->first);
+  };
+  return any(table.reverse) || any(table.endpoints);
+}
+
 NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node) {
   NameTable out;
   out.zone = node.cluster_domain;
@@ -76,6 +137,7 @@ NameTable compile_names(const k8s::Snapshot& snapshot, const NodeView& node) {
     ServiceNames names = compile_service_names(*service, own == slices.end() ? kNoSlices : own->second);
     out.names.merge(names.names);
     for (const auto& [address, name] : names.reverse) add_reverse(out, address, name);
+    for (const auto& address : names.endpoints) add_endpoint(out, address, names.service);
   }
   out.pods = compile_pod_names(snapshot);
   return out;

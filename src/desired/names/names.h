@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/shared_map.h"
+#include "base/shared_text.h"
 #include "desired/node_view.h"
 #include "desired/owner.h"
 #include "k8s/snapshot.h"
@@ -39,6 +40,9 @@ struct NameTable {
   bool synced = false;  // DNS-N6: SERVFAIL for missing names until then
   NameRows names;       // lower case, relative to the zone: "web.default.svc", "_http._tcp.web.default.svc"
   SharedMap<net::IpAddress, std::vector<std::string>> reverse;  // PTR targets relative to the zone (DNS-4, DNS-8)
+  // Services ("web.default.svc", sorted) of which the address is a ready endpoint without a hostname: each gives it the
+  // name dashed(address) below its own, and that name back (DNS-6, DNS-8). No rows: endpoints are many.
+  SharedMap<net::IpAddress, std::vector<SharedText>> endpoints;
   std::vector<net::Prefix>
       reverse_zones;  // service and pod CIDRs: unknown addresses inside are NXDOMAIN, not forwarded
   std::set<std::string> namespaces;
@@ -48,5 +52,17 @@ struct NameTable {
 };
 
 NameTable compile_names(const k8s::Snapshot& snapshot, const NodeView& node);
+
+// "10-1-0-7", "2001-db8--1": the name of an endpoint without hostname, and of a pod.
+std::string dashed(const net::IpAddress& address);
+// The address that such a label means.
+std::optional<net::IpAddress> undashed(std::string_view label);
+
+// The row of a name that names.find() does not have: "10-1-0-7.web.default.svc".
+std::optional<NameRow> endpoint_row(const NameTable& table, const std::string& name);
+// All PTR targets of an address, sorted; empty: it has no name.
+std::vector<std::string> reverse_names(const NameTable& table, const net::IpAddress& address);
+// Whether an address of this prefix has a name.
+bool has_reverse_names(const NameTable& table, const net::Prefix& prefix);
 
 }  // namespace carrick::desired

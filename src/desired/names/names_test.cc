@@ -27,7 +27,9 @@ class Names : public ::testing::Test {
   const NameRow* row(const std::string& name) {
     table = compile_names(cluster.snapshot, cluster.view(0));
     auto found = table.names.find(name);
-    return found == table.names.end() ? nullptr : &found->second;
+    if (found != table.names.end()) return &found->second;
+    endpoint_row_ = endpoint_row(table, name);
+    return endpoint_row_ ? &*endpoint_row_ : nullptr;
   }
   std::vector<std::string> addresses(const std::string& name) {
     std::vector<std::string> out;
@@ -37,12 +39,14 @@ class Names : public ::testing::Test {
   }
   std::vector<std::string> reverse(const std::string& ip) {
     row("");
-    auto found = table.reverse.find(TestCluster::ip(ip));
-    return found == table.reverse.end() ? std::vector<std::string>() : found->second;
+    return reverse_names(table, TestCluster::ip(ip));
   }
   using List = std::vector<std::string>;
   TestCluster cluster;
   NameTable table;
+
+ private:
+  std::optional<NameRow> endpoint_row_;
 };
 
 TEST_F(Names, ClusterIpServiceAlsoWithoutEndpoints) {  // DNS-2, 3, 4, N8
@@ -71,6 +75,31 @@ TEST_F(Names, HeadlessGivesReadyEndpoints) {  // DNS-5 ... 8
             (std::vector<SrvRecord>{{0, 50, 8080, "db-0.db.x.svc"}, {0, 50, 8080, "10-1-1-2.db.x.svc"}}));
   EXPECT_EQ(reverse("10.1.0.2"), List{"db-0.db.x.svc"});
   EXPECT_EQ(reverse("10.1.1.3"), List{});
+}
+
+TEST_F(Names, EndpointsWithoutHostnameHaveNamesWithoutRows) {  // DNS-6, DNS-8
+  cluster.add_service("x", "web", {"10.96.1.1"}, {{"http", "TCP", {}, 80}});
+  cluster.add_service("x", "other", {"10.96.1.2"}, {{"http", "TCP", {}, 80}});
+  slice("web", {endpoint("10.1.0.2"), endpoint("10.1.0.3", nullptr, false)});
+  slice("web", {endpoint("2001:db8:1::2")}, "IPv6");
+  slice("other", {endpoint("10.1.0.2")});
+  EXPECT_EQ(addresses("10-1-0-2.web.x.svc"), List{"10.1.0.2"});
+  EXPECT_EQ(row("10-1-0-2.web.x.svc")->owner, (Owner{"Service", "x", "web", {}}));
+  EXPECT_EQ(addresses("2001-db8-1--2.web.x.svc"), List{"2001:db8:1::2"});
+  for (const char* name : {"10-1-0-3.web.x.svc", "10-1-0-9.web.x.svc", "10-1-0-2.none.x.svc", "10-1-0-2",
+                           "2001-db8-1-0--2.web.x.svc", "x.10-1-0-2.web.x.svc", "10-1-0-2.web.x"})
+    EXPECT_EQ(row(name), nullptr) << name;
+  EXPECT_EQ(reverse("10.1.0.2"), (List{"10-1-0-2.other.x.svc", "10-1-0-2.web.x.svc"}));
+  EXPECT_TRUE(has_reverse_names(table, net::Prefix::parse("10.1.0.0/24").value()));
+  EXPECT_FALSE(has_reverse_names(table, net::Prefix::parse("10.1.1.0/24").value()));
+  EXPECT_FALSE(table.names.contains("10-1-0-2.web.x.svc"));
+}
+
+TEST_F(Names, HostnameLikeAnAddressSharesTheName) {
+  cluster.add_service("x", "db", {"None"}, {{"http", "TCP", {}, 80}});
+  slice("db", {endpoint("10.1.0.2", "10-1-0-3"), endpoint("10.1.0.3")});
+  EXPECT_EQ(addresses("10-1-0-3.db.x.svc"), (List{"10.1.0.2", "10.1.0.3"}));
+  EXPECT_EQ(reverse("10.1.0.2"), List{"10-1-0-3.db.x.svc"});
 }
 
 TEST_F(Names, ExternalName) {  // DNS-9
@@ -105,6 +134,10 @@ TEST_F(Names, PodsByAddress) {
 TEST_F(Names, DashedAddresses) {
   EXPECT_EQ(dashed(TestCluster::ip("172.0.0.2")), "172-0-0-2");
   EXPECT_EQ(dashed(TestCluster::ip("5678:abcd::1")), "5678-abcd--1");
+  for (const char* address : {"172.0.0.2", "5678:abcd::1", "::1", "2001:db8::"})
+    EXPECT_EQ(undashed(dashed(TestCluster::ip(address))), TestCluster::ip(address));
+  for (const char* label : {"", "db-0", "1-2-3", "1-2-3-4-5", "256-1-1-1", "a.b"})
+    EXPECT_FALSE(undashed(label)) << label;
 }
 
 }  // namespace

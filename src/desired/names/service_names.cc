@@ -7,13 +7,6 @@
 
 namespace carrick::desired {
 
-std::string dashed(const net::IpAddress& address) {
-  std::string out = address.str();
-  std::ranges::replace(out, '.', '-');
-  std::ranges::replace(out, ':', '-');
-  return out;
-}
-
 namespace {
 
 constexpr uint16_t kTotalWeight = 100;  // DNS-3: shared by the targets of one question
@@ -28,6 +21,12 @@ void share_weight(NameRow& row) {
 }
 
 bool is_ip(const std::string& text) { return net::IpAddress::parse(text).has_value(); }
+
+template <class T>
+void sort_each_once(std::vector<T>& list) {
+  std::ranges::sort(list);
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+}
 
 class Writer {
  public:
@@ -44,14 +43,15 @@ class Writer {
       write_endpoints(headless);
       if (!headless) write_cluster_ips();
     }
-    ServiceNames out;
+    ServiceNames out{.service = base_};
     for (auto& [name, row] : rows_) {
       share_weight(row);
       out.names.emplace(name, std::move(row));
     }
-    std::ranges::sort(reverse_);
-    reverse_.erase(std::unique(reverse_.begin(), reverse_.end()), reverse_.end());
+    sort_each_once(reverse_);
+    sort_each_once(endpoints_);
     out.reverse = std::move(reverse_);
+    out.endpoints = std::move(endpoints_);
     return out;
   }
 
@@ -107,27 +107,43 @@ class Writer {
       add_port(port.name, protocol_or_tcp(port.protocol), static_cast<uint16_t>(port.port), base_);
   }
 
+  // Whether a hostname looks like an address, and may be the name of another endpoint too.
+  bool hostname_like_address() const {
+    for (const auto& slice : slices_)
+      for (const auto& endpoint : slice->endpoints)
+        if (endpoint.hostname && undashed(lower(*endpoint.hostname))) return true;
+    return false;
+  }
+
   // DNS-5 to DNS-8: ready endpoints, by hostname or by dashed address; those of a headless Service also under its own
   // name.
   void write_endpoints(bool headless) {
+    const bool rows_for_all = hostname_like_address();
     for (const auto& slice : slices_) {
       if (slice->addressType != "IPv4" && slice->addressType != "IPv6") continue;
       for (const auto& endpoint : slice->endpoints) {
         if (!endpoint.conditions.ready.value_or(true) || endpoint.addresses.empty()) continue;
         auto address = net::IpAddress::parse(endpoint.addresses.front());
         if (!address) continue;
-        std::string name = lower(endpoint.hostname.value_or(""));
-        name = (name.empty() ? dashed(*address) : name) + "." + base_;
-        add_address(name, *address);
-        reverse_.emplace_back(*address, name);
-        if (!headless) continue;
-        add_address(base_, *address);
-        for (const auto& port : slice->ports)
-          if (port.port)
-            add_port(port.name.value_or(""), protocol_or_tcp(port.protocol.value_or("TCP")),
-                     static_cast<uint16_t>(*port.port), name);
+        if (std::string label = lower(endpoint.hostname.value_or("")); !label.empty() || rows_for_all) {
+          const std::string name = (label.empty() ? dashed(*address) : label) + "." + base_;
+          add_address(name, *address);
+          reverse_.emplace_back(*address, name);
+        } else {
+          endpoints_.push_back(*address);
+        }
+        if (headless) write_headless(*slice, endpoint, *address);
       }
     }
+  }
+
+  void write_headless(const k8s::EndpointSlice& slice, const k8s::Endpoint& endpoint, const net::IpAddress& address) {
+    add_address(base_, address);
+    const std::string label = lower(endpoint.hostname.value_or(""));
+    for (const auto& port : slice.ports)
+      if (port.port)
+        add_port(port.name.value_or(""), protocol_or_tcp(port.protocol.value_or("TCP")),
+                 static_cast<uint16_t>(*port.port), (label.empty() ? dashed(address) : label) + "." + base_);
   }
 
   const k8s::Service& service_;
@@ -136,6 +152,7 @@ class Writer {
   Owner owner_;
   std::map<std::string, NameRow> rows_;
   ReverseNames reverse_;
+  std::vector<net::IpAddress> endpoints_;
 };
 
 }  // namespace

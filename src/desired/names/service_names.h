@@ -13,13 +13,17 @@ namespace carrick::desired {
 // may share.
 using ReverseNames = std::vector<std::pair<net::IpAddress, std::string>>;  // sorted, each once
 struct ServiceNames {
+  SharedText service;  // its own name
   NameRows names;
   ReverseNames reverse;
+  std::vector<net::IpAddress> endpoints;  // without hostname; sorted, each once
 };
 ServiceNames compile_service_names(const k8s::Service& service, const SliceList& slices);
 
 void add_reverse(NameTable& table, const net::IpAddress& address, const std::string& name);
 void remove_reverse(NameTable& table, const net::IpAddress& address, const std::string& name);
+void add_endpoint(NameTable& table, const net::IpAddress& address, const SharedText& service);
+void remove_endpoint(NameTable& table, const net::IpAddress& address, const SharedText& service);
 
 // Namespaces that exist in the zone: those of the API and those that hold a Service.
 std::set<std::string> zone_namespaces(const k8s::Snapshot& snapshot);
@@ -30,8 +34,5 @@ NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node);
 
 // Address -> namespace of living pods with an address of their own.
 SharedMap<net::IpAddress, std::string> compile_pod_names(const k8s::Snapshot& snapshot);
-
-// "10-1-0-7", "2001-db8--1": the name of an endpoint without hostname.
-std::string dashed(const net::IpAddress& address);
 
 }  // namespace carrick::desired

@@ -36,11 +36,11 @@ std::optional<Candidate> make_candidate(const k8s::EndpointSlice& slice, const O
   out.terminating = endpoint.conditions.terminating.value_or(false);
   out.backend.address = *address;
   out.backend.port = port;
-  out.backend.node_name = endpoint.nodeName.value_or("");
+  out.backend.node_name = endpoint.nodeName.value_or(SharedText());
   out.backend.local = !out.backend.node_name.empty() && out.backend.node_name == node.node_name;
   if (const auto& target = endpoint.targetRef; target && target->kind == "Pod") {
     const bool here = target->namespace_.empty() || owner.namespace_ == target->namespace_;
-    out.backend.pod = {here ? owner.namespace_ : SharedText(target->namespace_), target->name};
+    out.backend.pod = {here ? owner.namespace_ : target->namespace_, target->name};
   }
   out.backend.owner = owner;
   out.backend.owner.clause = clause_of(index);

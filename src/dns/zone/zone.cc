@@ -20,22 +20,14 @@ std::optional<std::string> single_label_before(const std::string& relative, std:
   return label;
 }
 
-// "172-0-0-2" or "2001-db8--7" as an address.
-std::optional<net::IpAddress> undash(std::string text) {
-  bool v4 = std::ranges::count(text, '-') == 3 && text.find("--") == std::string::npos;
-  std::ranges::replace(text, '-', v4 ? '.' : ':');
-  auto address = net::IpAddress::parse(text);
-  return address ? std::optional(*address) : std::nullopt;
-}
-
 }  // namespace
 
 // What a name of the zone is. The row may be empty: the name exists without records.
 struct Zone::Found {
   bool exists = false;
-  desired::NameRow pod;  // for pod records, which are no rows of the table
+  desired::NameRow own;  // for pods and endpoints without hostname, which are no rows of the table
   const desired::NameRow* in_table = nullptr;
-  const desired::NameRow& row() const { return in_table ? *in_table : pod; }
+  const desired::NameRow& row() const { return in_table ? *in_table : own; }
 };
 
 Zone::Zone(std::shared_ptr<const desired::NameTable> table, PodRecords pods) : table_(std::move(table)), pods_(pods) {
@@ -65,7 +57,7 @@ Answer Zone::resolve(const Question& question) const {
       return out;
     }
     // An endpoint outside of every range of ours still has its name here.
-    if (reverse->complete() && table_->reverse.contains(reverse->prefix.address())) {
+    if (reverse->complete() && desired::has_reverse_names(*table_, reverse->prefix)) {
       resolve_reverse(question, *reverse, question.name, out);
       return out;
     }
@@ -91,21 +83,23 @@ Zone::Found Zone::find_pod(const std::string& relative) const {
   std::string rest = relative.substr(dot + 1);
   auto ns = single_label_before(rest, ".pod");
   if (pods_ == PodRecords::kDisabled || !ns || !table_->namespaces.contains(*ns)) return {};
-  auto address = undash(relative.substr(0, dot));
+  auto address = desired::undashed(std::string_view(relative).substr(0, dot));
   if (!address) return {};
   if (pods_ == PodRecords::kVerified) {
     auto pod = table_->pods.find(*address);
     if (pod == table_->pods.end() || pod->second != *ns) return {};
   }
   Found found{.exists = true};
-  found.pod.addresses = {*address};
+  found.own.addresses = {*address};
   return found;
 }
 
 Zone::Found Zone::find(const std::string& relative) const {
   if (auto row = table_->names.find(relative); row != table_->names.end())
     return {.exists = true, .in_table = &row->second};
-  return relative.ends_with(".pod") ? find_pod(relative) : Found{};
+  if (relative.ends_with(".pod")) return find_pod(relative);
+  if (auto row = desired::endpoint_row(*table_, relative)) return {.exists = true, .own = std::move(*row)};
+  return {};
 }
 
 void Zone::resolve_below(const Question& question, std::string relative, Answer& out) const {
@@ -163,9 +157,9 @@ void Zone::add_services(const Name& owner, const desired::NameRow& row, Answer& 
     auto target = join_names(srv.target, name_);
     if (!target) continue;
     out.answer.push_back({owner, kSrv, table_->ttl, srv_data(srv.priority, srv.weight, srv.port, *target)});
-    auto at = table_->names.find(srv.target);
-    if (at == table_->names.end() || !targets.insert(at->first).second) continue;
-    for (const net::IpAddress& address : at->second.addresses)
+    if (!targets.insert(srv.target).second) continue;
+    const Found found = find(srv.target);
+    for (const net::IpAddress& address : found.row().addresses)
       out.additional.push_back(address_record(*target, address, table_->ttl));
   }
 }
@@ -174,14 +168,12 @@ void Zone::resolve_reverse(const Question& question, const ReverseName& name, co
   if (!name.well_formed) return deny(kNxDomain, apex, out);
   if (!name.complete()) {
     if (question.name == apex) return resolve_apex(question, apex, out);
-    auto first = table_->reverse.lower_bound(name.prefix.address());
-    bool below = first != table_->reverse.end() && name.prefix.contains(first->first);
-    return deny(below ? kNoError : kNxDomain, apex, out);
+    return deny(desired::has_reverse_names(*table_, name.prefix) ? kNoError : kNxDomain, apex, out);
   }
-  auto targets = table_->reverse.find(name.prefix.address());
-  if (targets == table_->reverse.end()) return deny(kNxDomain, apex, out);
+  const auto targets = desired::reverse_names(*table_, name.prefix.address());
+  if (targets.empty()) return deny(kNxDomain, apex, out);
   if (question.type == kPtr || question.type == kAny)
-    for (const std::string& target : targets->second)
+    for (const std::string& target : targets)
       if (auto full = join_names(target, name_))
         out.answer.push_back({question.name, kPtr, table_->ttl, name_data(*full)});
   if (out.answer.empty()) deny(kNoError, apex, out);
