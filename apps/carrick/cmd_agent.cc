@@ -7,7 +7,7 @@ namespace {
 
 struct Flags {
   agent::AgentOptions options;
-  std::string routing = "native", metrics;
+  std::string routing = "native", lb_mode = "snat", metrics;
   std::vector<std::string> upstream_dns, service_cidrs;
   bool verbose = false;
 };
@@ -32,6 +32,7 @@ Result<void> run(Flags& flags) {
   if (!flags.metrics.empty()) flags.options.metrics = TRY(parse_endpoint("--metrics-address", flags.metrics, 0));
   for (const auto& text : flags.service_cidrs) flags.options.service_cidrs.push_back(TRY(net::Prefix::parse(text)));
   flags.options.routing = flags.routing == "vxlan" ? desired::Routing::kVxlan : desired::Routing::kNative;
+  flags.options.dsr = flags.lb_mode == "dsr";
   if (flags.verbose) log::set_level(log::Level::kDebug);
   return agent::run(flags.options);
 }
@@ -61,6 +62,13 @@ void add_agent(CLI::App& app) {
                     "at once; captures on the uplink then see them");
   command->add_option("--routing", flags->routing, "how pods of other nodes are reached")
       ->check(CLI::IsMember({"native", "vxlan"}))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--lb-mode", flags->lb_mode,
+          "connections from outside to a pod of another node: that node sees this one's address (snat), or "
+          "gets them as they came, through a tunnel, and answers the client itself (dsr); the same on all nodes")
+      ->check(CLI::IsMember({"snat", "dsr"}))
       ->capture_default_str();
   command->add_option("--upstream-dns", flags->upstream_dns, "resolver for names outside the cluster; may be repeated");
   command->add_option("--cluster-domain", flags->options.cluster_domain, "DNS zone of the cluster")

@@ -43,7 +43,7 @@ void report(const char* command, const Error& error) {
 struct UpFlags {
   lab::LabConfig config;
   std::vector<std::string> paths;
-  std::string family = "dual", routing = "native", output = "text", kubeconfig;
+  std::string family = "dual", routing = "native", lb_mode = "snat", output = "text", kubeconfig;
   int timeout_seconds = 120;
 };
 
@@ -144,6 +144,7 @@ Result<void> up(UpFlags flags) {
                         : flags.family == "ipv6" ? lab::IpFamily::kIpv6
                                                  : lab::IpFamily::kDual;
   flags.config.vxlan = flags.routing == "vxlan";
+  flags.config.dsr = flags.lb_mode == "dsr";
   TRY_VOID(lab::check_config(flags.config));
   if (!flags.config.data_dir.empty()) {
     std::error_code error;
@@ -313,6 +314,13 @@ void add_up(CLI::App& lab) {
       ->capture_default_str();
   command->add_option("--routing", flags->routing, "how pods of different nodes reach each other")
       ->check(CLI::IsMember({"native", "vxlan"}))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--lb-mode", flags->lb_mode,
+          "connections from outside to a pod of another node: the pod sees the address of the node they came to "
+          "(snat), or the client's, which its own node then answers (dsr)")
+      ->check(CLI::IsMember({"snat", "dsr"}))
       ->capture_default_str();
   command->add_flag("--uplink-queue", flags->config.uplink_queue,
                     "send through each node's uplink queue, so that a capture on the node's eth0 sees all packets "

@@ -85,8 +85,9 @@ Result<void> run(const Flags& flags) {
     return fail(ErrorKind::kInvalid, "say --all, or which pods with --from and --to");
   auto running = TRY(lab::find_running_lab(flags.lab));
   auto snapshot = TRY(lab::fetch_snapshot(flags.lab));
-  explain::WorldOptions world_options{.routing = running.record.config.vxlan ? desired::Routing::kVxlan
-                                                                             : desired::Routing::kNative};
+  explain::WorldOptions world_options{
+      .routing = running.record.config.vxlan ? desired::Routing::kVxlan : desired::Routing::kNative,
+      .dsr = running.record.config.dsr};
   auto world = explain::make_world(std::make_shared<const k8s::Snapshot>(std::move(snapshot)), world_options);
   lab::ProbeOptions options{.timeout = std::chrono::milliseconds(flags.timeout_ms)};
   options.matrix.via = flags.via == "service" ? explain::Via::kService

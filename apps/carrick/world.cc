@@ -35,7 +35,8 @@ Result<explain::World> load_world(const WorldSource& source, const std::string& 
     k8s::Snapshot snapshot = TRY(lab::fetch_snapshot(source.lab));
     return explain::make_world(
         std::make_shared<k8s::Snapshot>(std::move(snapshot)),
-        {.routing = running.record.config.vxlan ? desired::Routing::kVxlan : desired::Routing::kNative});
+        {.routing = running.record.config.vxlan ? desired::Routing::kVxlan : desired::Routing::kNative,
+         .dsr = running.record.config.dsr});
   }
   auto objects = TRY(k8s::load_manifests(source.paths));
   controllers::PlanOptions options;

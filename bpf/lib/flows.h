@@ -67,7 +67,11 @@ GLOBAL int flow_turn(const struct packet *p, struct flow_value *flow) {
   reverse_key_of(flow, p->key.protocol, &key);
   __u16 mine = 0, other = 0, gone = 0;
   if (flow->flags & FLOW_REPLY) mine |= FLOW_SEEN_REPLY, other |= FLOW_SEEN_REPLY;
-  if (p->key.protocol == IPPROTO_TCP) {
+  if (flow->flags & FLOW_DSR) {
+    /* The answers are not seen here. Who acknowledges has got one; who closes will soon be done. */
+    if (p->key.protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK) mine |= FLOW_SEEN_REPLY;
+    if (p->key.protocol == IPPROTO_TCP && p->tcp_flags & (TCP_FIN | TCP_RST)) mine |= FLOW_FIN | FLOW_FIN_PEER;
+  } else if (p->key.protocol == IPPROTO_TCP) {
     if (p->tcp_flags & TCP_FIN) mine |= FLOW_FIN, other |= FLOW_FIN_PEER;
     __u16 reset = FLOW_FIN | FLOW_FIN_PEER | FLOW_RESET;
     if (p->tcp_flags & TCP_RST)
@@ -84,7 +88,8 @@ GLOBAL int flow_turn(const struct packet *p, struct flow_value *flow) {
 static __always_inline void flow_seen(const struct packet *p, struct flow_value *flow, __u32 now) {
   if (flow->last_seen != now) flow->last_seen = now;
   __u16 flags = flow->flags;
-  int turn = (flags & (FLOW_REPLY | FLOW_SEEN_REPLY)) == FLOW_REPLY || flags & FLOW_RESET;
+  int turn = (flags & (FLOW_REPLY | FLOW_SEEN_REPLY)) == FLOW_REPLY || flags & FLOW_RESET ||
+             (flags & (FLOW_DSR | FLOW_SEEN_REPLY)) == FLOW_DSR;
   if (p->key.protocol == IPPROTO_TCP && p->tcp_flags & (TCP_FIN | TCP_RST)) turn = 1;
   if (turn) flow_turn(p, flow);
 }

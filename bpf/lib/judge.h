@@ -39,22 +39,36 @@ static __always_inline int judge_sender(struct __sk_buff *skb, struct packet *p,
 static __always_inline int keeps_translation(const struct packet *p, const struct flow_value *old,
                                              const struct frontend_value *frontend) {
   if (p->key.protocol == IPPROTO_TCP && old->flags & FLOW_SEEN_REPLY) return 1;
+  if (old->flags & FLOW_DSR) return 0; /* chosen again: the same backend, while it is one */
   if (!frontend) return !(old->flags & FLOW_SERVICE);
   return old->flags & FLOW_SERVICE && is_member(frontend->set, &old->tuple.dst, old->tuple.dport_be);
 }
 
-/* Destination after services. *frontend_flags: of the frontend, with BACKEND_LOCAL << 16 when the backend is local. */
+/* The frontend that this packet asks for. By the tunnel also a NodePort at another node's address, which stands in the
+ * table at the unspecified one. */
+static __always_inline const struct frontend_value *asked_frontend(const struct packet *p) {
+  if (is_hook(p, HOOK_TO_POD)) return 0;
+  __u8 scope = is_hook(p, HOOK_FROM_NET) ? SCOPE_EXTERNAL : SCOPE_INTERNAL;
+  const struct frontend_value *frontend =
+      find_frontend(&p->key.tuple.dst, p->key.tuple.dport_be, p->key.protocol, scope);
+  if (frontend || !p->tunnelled) return frontend;
+  const struct peer_value *peer = find_peer(&p->key.tuple.dst);
+  if (!peer || peer->kind != PEER_REMOTE_NODE) return 0;
+  struct wire_address any = {};
+  if (p->family == 4) map_v4(&any, 0);
+  return find_frontend(&any, p->key.tuple.dport_be, p->key.protocol, scope);
+}
+
+/* Destination after services. */
 GLOBAL int judge_service(struct packet *p, const struct flow_value *old, struct scratch *s) {
   if (!p || !s) return DROP_FLOW_TABLE;
-  const struct frontend_value *frontend =
-      is_hook(p, HOOK_TO_POD) ? 0
-                              : find_frontend(&p->key.tuple.dst, p->key.tuple.dport_be, p->key.protocol,
-                                              is_hook(p, HOOK_FROM_NET) ? SCOPE_EXTERNAL : SCOPE_INTERNAL);
+  const struct frontend_value *frontend = asked_frontend(p);
   if (old) {
     if (keeps_translation(p, old, frontend)) {
       s->flow.tuple = old->tuple;
       s->flow.service_id = old->service_id;
       s->flow.flags = old->flags & ~FLOW_NEXT_HOP;
+      if (old->flags & FLOW_DSR) s->flow.delivery = DELIVER_TUNNEL, copy_address(&s->flow.node, &old->node);
       return 0;
     }
     flow_remove(p, old);
@@ -81,17 +95,30 @@ static __always_inline __u32 protocol_and_port(const struct packet *p, const str
   return (__u32)p->key.protocol << 16 | (icmp ? 0 : flow->tuple.dport_be);
 }
 
-/* To another machine: natively, or through the tunnel to `remote`. */
-static __always_inline int judge_remote(struct scratch *s, const struct node_config *c,
-                                        const struct wire_address *remote) {
-  if (!c->overlay_ifindex) {
+/* To another machine: natively, or through the tunnel to s->flow.node. */
+static __always_inline int judge_remote(struct scratch *s, const struct node_config *c) {
+  if (!c->overlay_ifindex || c->flags & NODE_NATIVE_ROUTING) {
     s->flow.delivery = DELIVER_NETWORK;
     return c->uplink_ifindex ? 0 : DROP_NO_ROUTE;
   }
-  if (is_zero(remote)) return DROP_NO_ROUTE;
+  if (is_zero(&s->flow.node)) return DROP_NO_ROUTE;
   s->flow.delivery = DELIVER_TUNNEL;
-  copy_address(&s->flow.node, remote);
   return 0;
+}
+
+static __always_inline int from_outside(const struct packet *p) {
+  const struct peer_value *client = find_peer(&p->key.tuple.src);
+  return !client || client->kind == PEER_OUTSIDE;
+}
+
+/* From outside to a backend elsewhere, the client's address kept: its node gets what we got. What came by the tunnel is
+ * not handed on again. A client inside the cluster has other ways back than the uplink. */
+static __always_inline int judge_return(const struct packet *p, struct scratch *s, const struct node_config *c) {
+  if (!(c->flags & NODE_DSR) || p->tunnelled || !from_outside(p) || !is_v4(&s->flow.node)) return 0;
+  s->flow.tuple = p->key.tuple;
+  s->flow.flags |= FLOW_DSR;
+  s->flow.delivery = DELIVER_TUNNEL;
+  return 1;
 }
 
 static __always_inline int judge_local_pod(struct packet *p, struct scratch *s, const struct pod_value *sender,
@@ -153,8 +180,10 @@ GLOBAL int judge_receiver(struct packet *p, struct scratch *s, const struct pod_
     case PEER_REMOTE_POD_CIDR:
     case PEER_REMOTE_NODE:
       if (from_net && !translated) return JUDGE_PASS;
+      copy_address(&s->flow.node, kind == PEER_REMOTE_NODE && is_zero(&peer->node) ? &s->flow.tuple.dst : &peer->node);
+      if (from_net && judge_return(p, s, c)) return 0;
       *snat = from_net;
-      return judge_remote(s, c, kind == PEER_REMOTE_NODE && is_zero(&peer->node) ? &s->flow.tuple.dst : &peer->node);
+      return judge_remote(s, c);
     default:
       if (from_net && !translated) return JUDGE_PASS;
       *snat = 1;
@@ -190,7 +219,7 @@ GLOBAL int judge_reverse(struct __sk_buff *skb, struct packet *p, struct scratch
     back->ifindex = p->key.ifindex;
     __builtin_memcpy(back->dst_mac, sender->pod_mac, 6);
     __builtin_memcpy(back->src_mac, sender->host_mac, 6);
-  } else if (c->overlay_ifindex && skb->ifindex == c->overlay_ifindex) {
+  } else if (p->tunnelled && !from_outside(p)) { /* who is outside is answered straight */
     struct bpf_tunnel_key tunnel = {};
     if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return DROP_TUNNEL_UNKNOWN;
     map_v4(&back->node, bpf_htonl(tunnel.remote_ipv4));
@@ -226,6 +255,7 @@ GLOBAL int judge_record(struct packet *p, struct scratch *s, const struct node_c
     copy_address(&s->flow.tuple.src, own);
     s->flow.flags |= FLOW_SNAT;
   }
+  if (s->flow.flags & FLOW_DSR) return bpf_map_update_elem(&flows, &p->key, &s->flow, BPF_ANY) ? DROP_FLOW_TABLE : 0;
   if (s->flow.flags & (FLOW_SERVICE | FLOW_SNAT)) s->flow.flags |= FLOW_REWRITE;
   s->reverse.flags = FLOW_REPLY | (s->flow.flags & (FLOW_REWRITE | FLOW_SEEN_REPLY)) | swap_fin(s->flow.flags);
   reverse_key_of(&s->flow, p->key.protocol, &s->reverse_key);
@@ -274,16 +304,18 @@ GLOBAL int judge(struct __sk_buff *skb, struct packet *p, const struct flow_valu
   s->flow.last_seen = flow_clock();
   int failed = judge_sender(skb, p, s, &sender);
   if (failed) return failed;
-  if (is_hook(p, HOOK_FROM_NET) && skb->ifindex == c->overlay_ifindex) {
+  p->tunnelled = is_hook(p, HOOK_FROM_NET) && c->overlay_ifindex && skb->ifindex == c->overlay_ifindex;
+  if (p->tunnelled) {
     failed = judge_tunnel(skb);
     if (failed) return failed;
   }
   failed = judge_service(p, old, s);
   if (failed) return failed;
-  failed = judge_receiver(p, s, sender, c, &snat);
+  if (!(s->flow.flags & FLOW_DSR)) failed = judge_receiver(p, s, sender, c, &snat);
   if (failed) return failed;
   if (!old && not_opened(p)) return DROP_NOT_OPENED;
-  failed = judge_reverse(skb, p, s, sender, c);
+  s->flow.reverse_hook = HOOK_COUNT; /* met nowhere */
+  if (!(s->flow.flags & FLOW_DSR)) failed = judge_reverse(skb, p, s, sender, c);
   if (failed) return failed;
   return judge_record(p, s, c, snat);
 }

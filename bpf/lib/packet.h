@@ -40,7 +40,8 @@ struct packet {
   __u8 tcp_flags;
   __u8 kind; /* enum packet_kind */
   __u8 first_fragment;
-  __u8 tick; /* the first packet of its flow in this unit of the flow clock */
+  __u8 tick;      /* the first packet of its flow in this unit of the flow clock */
+  __u8 tunnelled; /* known in judgement only */
   __u32 fragment_id;
 };
 

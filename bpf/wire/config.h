@@ -6,12 +6,17 @@
 /* The uplink is one end of a veth pair that nobody shapes or queues on: packets for the network are handed to its other
  * end at once. A node that is itself a container or a namespace has such an uplink. */
 #define NODE_UPLINK_PEER 1
+/* Connections from outside go on to the backend's node as they came, through the tunnel, and that node answers the
+ * client itself (direct server return). */
+#define NODE_DSR 2
+/* Pods of other nodes are reached by the network's own routes: the tunnel is there for NODE_DSR alone. */
+#define NODE_NATIVE_ROUTING 4
 
 /* One row. Absent node address of a family: all zero. */
 struct node_config {
   __u32 epoch;           /* of the tables a flow's judgement rests on; see wire/flows.h */
   __u32 uplink_ifindex;  /* 0: there is none, nothing leaves the node */
-  __u32 overlay_ifindex; /* collect-metadata vxlan device; 0 with native routing */
+  __u32 overlay_ifindex; /* collect-metadata vxlan device; 0: there is none */
   __u32 vni;
   struct wire_address address4, address6; /* of the node, for masquerading and hairpins */
   __u16 nat_first, nat_last;              /* host order, inclusive; outside ip_local_port_range */

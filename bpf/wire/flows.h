@@ -40,6 +40,7 @@ enum flow_flags {
   FLOW_SNAT = 64,      /* source was translated */
   FLOW_NEXT_HOP = 128, /* DELIVER_NETWORK: ifindex and MACs are those of the next hop, as of last_seen */
   FLOW_RESET = 256,    /* closed in both directions by RST, and nothing has come since */
+  FLOW_DSR = 512,      /* untranslated to `node`, which translates and answers: there is no entry of the replies */
 };
 
 struct flow_value {

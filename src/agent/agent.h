@@ -21,6 +21,7 @@ struct AgentOptions {
   std::string uplink;         // empty = the link towards the API server
   bool uplink_queue = false;  // send through the uplink's own queue even where its other end could take packets at once
   desired::Routing routing = desired::Routing::kNative;
+  bool dsr = false;                              // direct server return; see desired::NodeView
   std::vector<net::SocketAddress> upstream_dns;  // for names outside the cluster
   std::string cluster_domain = "cluster.local";
   std::vector<net::Prefix> service_cidrs;     // reverse DNS zones

@@ -66,7 +66,8 @@ Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Creden
   bool v4 = false, v6 = false;
   for (const auto& a : addresses)
     if (a.ifindex == uplink.ifindex && !a.address.is_link_local()) (a.address.is_v4() ? v4 : v6) = true;
-  if (options.routing == desired::Routing::kVxlan) {
+  if (options.dsr || options.routing == desired::Routing::kVxlan) {
+    out.dsr = options.dsr;
     out.overlay_ifindex = TRY(prepare_overlay(options, uplink, !v4, *node));
     out.pod_mtu = uplink.mtu - (v4 ? kVxlanOverheadV4 : kVxlanOverhead);
   }

@@ -16,7 +16,8 @@ struct NodeLinks {
   std::string uplink;
   bool uplink_peer = false;  // packets may be handed to the uplink's other end at once: a veth without a queue
   uint32_t uplink_mtu = 1500;
-  uint32_t pod_mtu = 1500;                    // of the uplink less the tunnel's overhead
+  uint32_t pod_mtu = 1500;  // of the uplink less the tunnel's overhead
+  bool dsr = false;
   uint64_t netns_cookie = 0;                  // of the node's namespace; 0: this kernel does not tell
   std::vector<net::IpAddress> dns_addresses;  // on lo, for the node's DNS server
 };

@@ -100,6 +100,7 @@ class Node {
             [this](auto request, auto done) { client_.request(std::move(request), std::move(done)); }, wall_clock) {
     view_.node_name = options.node_name;
     view_.routing = options.routing;
+    view_.dsr = options.dsr;
     view_.cluster_domain = options.cluster_domain;
     view_.service_cidrs = options.service_cidrs;
     view_.external_ips = options.external_ips;
@@ -241,6 +242,8 @@ class Node {
     const desired::Tables& tables = compiler_.apply(*snapshot_, std::exchange(changes_, {}), view_);
     realize::NodeConfig config{.uplink_ifindex = links_.uplink_ifindex,
                                .overlay_ifindex = links_.overlay_ifindex,
+                               .native_routing = view_.routing == desired::Routing::kNative,
+                               .dsr = view_.dsr,
                                .uplink_peer = links_.uplink_peer,
                                .netns_cookie = links_.netns_cookie,
                                .addresses = view_.addresses};
@@ -258,7 +261,8 @@ class Node {
 
   void realize_routes() {
     if (routes_done_ && tables_->routes == routes_realized_) return;
-    auto applied = routes_->apply(tables_->routes, {links_.overlay_ifindex, view_.addresses}, tables_->prune);
+    const uint32_t overlay = view_.routing == desired::Routing::kVxlan ? links_.overlay_ifindex : 0;
+    auto applied = routes_->apply(tables_->routes, {overlay, view_.addresses}, tables_->prune);
     routes_done_ = applied && applied->failures.empty();
     if (applied)
       route_status_ = *applied;

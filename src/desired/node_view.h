@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -37,6 +38,12 @@ struct NodeView {
   std::string node_name;
   std::vector<net::IpAddress> addresses;  // InternalIPs, at most one of each family
   Routing routing = Routing::kNative;
+  bool dsr = false;  // connections from outside are answered by the backend's node itself
+  bool tunnels() const { return dsr || routing == Routing::kVxlan; }
+  // The tunnel knows nodes by their IPv4 addresses.
+  bool returns_directly() const {
+    return dsr && std::ranges::any_of(addresses, [](const auto& own) { return own.is_v4(); });
+  }
   std::map<std::string, LocalPod> pods;  // by container id
   // The agent's DNS server listens here, on lo of the node (one of each family that the cluster has).
   std::vector<net::IpAddress> dns_addresses;

@@ -248,11 +248,17 @@ class Explainer {
     out_.decisions.push_back(std::move(decision));
     for (const auto& backend : row.backends) {
       net::IpAddress seen_as;
-      if (row.snat && backend.node_name != translating)
+      if (row.snat && backend.node_name != translating && !returned_directly(backend, translating))
         for (const auto& own : world_.views.at(translating).addresses)
           if (own.is_v4() == backend.address.is_v4()) seen_as = own;
       add_path({backend.address, backend.port}, seen_as, true);
     }
+  }
+
+  // A client outside of the cluster is answered by the backend's own node, which gets the connection as it came.
+  bool returned_directly(const desired::Backend& backend, const std::string& translating) const {
+    return outside_ && !judge_.pod_at(q_.from.address) && !backend.node_name.empty() &&
+           world_.views.at(translating).returns_directly();
   }
 
   static std::string why_these(const desired::FrontendRow& row, const std::string& node) {

@@ -29,6 +29,7 @@ struct World {
 
 struct WorldOptions {
   desired::Routing routing = desired::Routing::kNative;
+  bool dsr = false;
   std::string cluster_domain = "cluster.local";
   // Of the families that a node has. The ranges of the lab, and of the plan of manifests.
   std::vector<std::string> service_cidrs = {"10.96.0.0/16", "2001:db8:96::/112"};

@@ -42,6 +42,7 @@ World make_world(std::shared_ptr<const k8s::Snapshot> snapshot, const WorldOptio
     view.node_name = key.name;
     view.addresses = desired::internal_ips(*node);
     view.routing = options.routing;
+    view.dsr = options.dsr;
     view.cluster_domain = options.cluster_domain;
     for (const auto& text : options.service_cidrs)
       if (auto cidr = net::Prefix::parse(text); cidr && has_family(view, cidr->is_v4()))

@@ -55,6 +55,7 @@ std::string encode_config(const LabConfig& config) {
                                       {"nodes", config.nodes},
                                       {"family", family_word(config.family)},
                                       {"vxlan", config.vxlan},
+                                      {"dsr", config.dsr},
                                       {"uplinkQueue", config.uplink_queue},
                                       {"data_dir", config.data_dir},
                                       {"kubeconfig_path", config.kubeconfig_path},
@@ -72,6 +73,7 @@ Result<LabConfig> decode_config(std::string_view text) try {
   std::string family = word("family");
   config.family = family == "ipv4" ? IpFamily::kIpv4 : family == "ipv6" ? IpFamily::kIpv6 : IpFamily::kDual;
   config.vxlan = document.at("vxlan").as_bool();
+  config.dsr = document.at("dsr").as_bool();
   config.uplink_queue = document.at("uplinkQueue").as_bool();
   config.data_dir = word("data_dir");
   config.kubeconfig_path = word("kubeconfig_path");

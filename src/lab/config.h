@@ -17,6 +17,7 @@ struct LabConfig {
   int nodes = 3;
   IpFamily family = IpFamily::kDual;
   bool vxlan = false;
+  bool dsr = false;             // see agent::AgentOptions
   bool uplink_queue = false;    // see agent::AgentOptions
   std::string data_dir;         // empty: the API server's store lives and dies with the lab
   std::string kubeconfig_path;  // a copy for the user; empty = only the lab's own

@@ -16,7 +16,9 @@ namespace carrick::realize {
 // Facts of the node that no table holds.
 struct NodeConfig {
   uint32_t uplink_ifindex = 0;   // 0: there is none, nothing leaves the node
-  uint32_t overlay_ifindex = 0;  // collect-metadata vxlan device; 0 with native routing
+  uint32_t overlay_ifindex = 0;  // collect-metadata vxlan device; 0: there is none
+  bool native_routing = false;   // with overlay_ifindex: pods of other nodes are not reached by it
+  bool dsr = false;              // connections from outside go on through it as they came; needs overlay_ifindex
   bool uplink_peer = false;      // the uplink is a veth without a queue: its other end takes packets at once
   uint32_t vni = 1;
   uint64_t netns_cookie = 0;              // kernel::own_netns_cookie(); 0: no socket counts as the node's own

@@ -59,7 +59,7 @@ struct Node {
 
 class World {
  public:
-  explicit World(bool vxlan) : vxlan_(vxlan) {
+  explicit World(bool vxlan, bool dsr = false) : vxlan_(vxlan), dsr_(dsr) {
     fabric_ = create_anonymous_netns().value();
     outside_ = create_anonymous_netns().value();
     fabric_links_ = open_netlink(fabric_.get()).value();
@@ -129,7 +129,9 @@ class World {
     node.config.uplink_peer = number % 2 == 1;  // both ways of leaving a node
     node.config.addresses = {ip(node.v4()), ip(node.v6())};
     node.tables.prune = true;
-    if (vxlan_) {
+    node.config.native_routing = !vxlan_;
+    node.config.dsr = dsr_;
+    if (vxlan_ || dsr_) {
       CreateVxlan vxlan;
       vxlan.name = "carrick-vxlan";
       vxlan.ifindex = kVxlan;
@@ -159,7 +161,7 @@ class World {
     CreateVeth veth;
     veth.here = {.name = name, .ifindex = ifindex, .mac = mac("h" + name)};
     veth.there = {.name = "eth0", .ifindex = 2, .mac = mac(name), .netns_fd = ns};
-    veth.mtu = vxlan_ ? 1450 : 1500;
+    veth.mtu = vxlan_ || dsr_ ? 1450 : 1500;
     MUST(node.netlink->create_veth(veth));
     const auto four = ip(node.pod4(pod)), six = ip(node.pod6(pod));
     MUST(node.netlink->apply({AddRoute{{.destination = Prefix::host(four), .ifindex = ifindex}},
@@ -220,7 +222,7 @@ class World {
     }
   }
 
-  bool vxlan_;
+  bool vxlan_, dsr_;
   Fd fabric_, outside_;
   std::unique_ptr<Netlink> fabric_links_;
   uint32_t next_fabric_ = 10;
@@ -459,6 +461,59 @@ TEST_P(Traffic, ServicesPerPacket) {
     EXPECT_EQ(dial(world.outside(), one.v4(), 30082), ECONNREFUSED);
     const Fd host_network = serve(one.ns.get(), "0.0.0.0", 6443);
     EXPECT_EQ(tcp(host_network, world.outside(), one.v4(), 30083), "203.0.113.9");
+  });
+}
+
+TEST_P(Traffic, DirectServerReturn) {
+  alone([] {
+    World world(GetParam(), true);
+    auto& one = world.nodes[0];
+    auto& two = world.nodes[1];
+    const auto backend = [](const std::string& where, uint16_t port, bool local) {
+      return desired::Backend{.address = ip(where), .port = port, .local = local};
+    };
+    using enum net::Protocol;
+    using enum desired::FrontendScope;
+    // A NodePort of node one, as both nodes' tables have it.
+    const auto node_port = [&](uint16_t port, net::Protocol protocol, const std::string& to, uint16_t target) {
+      const bool v4 = ip(to).is_v4();
+      add_service(one, v4 ? one.v4() : one.v6(), port, protocol, {backend(to, target, false)}, kExternal);
+      add_service(two, desired::any_node(v4).str(), port, protocol, {backend(to, target, true)}, kExternal);
+    };
+    node_port(30080, kTcp, two.pod4(0), 8080);
+    node_port(30086, kTcp, two.pod6(0), 8086);
+    node_port(30053, kUdp, two.pod4(0), 5353);
+    node_port(30083, kTcp, two.v4(), 6443);
+    // The nodes do not agree for a moment: handed on once, not back.
+    node_port(30084, kTcp, two.pod4(0), 8080);
+    add_service(two, "0.0.0.0", 30084, kTcp, {backend(one.pod4(1), 8081, false)}, kExternal);
+    world.apply();
+    const Fd far4 = serve(two.pods[0].get(), "0.0.0.0", 8080), far6 = serve(two.pods[0].get(), "::", 8086),
+             far_udp = serve(two.pods[0].get(), "0.0.0.0", 5353, SOCK_DGRAM),
+             host_network = serve(two.ns.get(), "0.0.0.0", 6443), local = serve(one.pods[1].get(), "0.0.0.0", 8081);
+    EXPECT_EQ(tcp(far4, world.outside(), one.v4(), 30080), "203.0.113.9") << "the client's address is kept";
+    EXPECT_EQ(tcp(far6, world.outside(), one.v6(), 30086), "2001:db8:203::9");
+    EXPECT_EQ(udp(far_udp, world.outside(), one.v4(), 30053, 100), "203.0.113.9");
+    EXPECT_EQ(udp(far_udp, world.outside(), one.v4(), 30053, 5000), "203.0.113.9");
+    EXPECT_EQ(tcp(host_network, world.outside(), one.v4(), 30083), "203.0.113.9");
+    EXPECT_EQ(tcp(local, world.outside(), one.v4(), 30084), two.v4());
+    // By the tunnel only: who asks node two for it directly meets no such port.
+    EXPECT_NE(dial(world.outside(), two.v4(), 30080, nullptr, 300), 0);
+    // A connection stays where it is when the tables change (SVC-D18).
+    Fd client;
+    ASSERT_EQ(dial(world.outside(), one.v4(), 30080, &client), 0);
+    ASSERT_TRUE(ready(far4, POLLIN));
+    Fd server(accept4(far4.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    node_port(30080, kTcp, two.pod4(1), 8080);
+    world.apply();
+    char bytes[4];
+    ASSERT_EQ(send(client.get(), "ask", 3, 0), 3);
+    ASSERT_TRUE(ready(server, POLLIN));
+    ASSERT_EQ(recv(server.get(), bytes, sizeof bytes, 0), 3);
+    ASSERT_EQ(send(server.get(), "yes", 3, 0), 3);
+    ASSERT_TRUE(ready(client, POLLIN));
+    EXPECT_EQ(recv(client.get(), bytes, sizeof bytes, 0), 3);
+    EXPECT_EQ(dial(world.outside(), one.v4(), 30080), ECONNREFUSED) << "a new one goes to the new endpoint";
   });
 }
 

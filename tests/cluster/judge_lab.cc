@@ -67,8 +67,9 @@ std::string path_of(const k8s::ManifestObject& object) {
 
 }  // namespace
 
-Result<std::unique_ptr<JudgeLab>> JudgeLab::start(const std::string& name, int nodes, const std::string& routing) {
-  Ended up = carrick(fmt::format("lab up --name {} --nodes {} --routing {} --timeout 60", name, nodes, routing));
+Result<std::unique_ptr<JudgeLab>> JudgeLab::start(const std::string& name, const testing::Scenario& shape) {
+  Ended up = carrick(fmt::format("lab up --name {} --nodes {} --routing {} --lb-mode {} --timeout 60", name,
+                                 shape.nodes, shape.routing, shape.lb_mode));
   if (up.code != 0) {
     carrick("lab down --name " + name);
     return fail(ErrorKind::kInternal, "lab up ended with {}: {}{}", up.code, up.out, up.err);
@@ -236,9 +237,9 @@ Result<void> JudgeLab::route(const net::IpAddress& address, const std::string& n
 
 Result<explain::World> JudgeLab::world() const {
   auto snapshot = std::make_shared<const k8s::Snapshot>(TRY(watch::fetch_snapshot(credentials_)));
-  return explain::make_world(
-      std::move(snapshot),
-      {.routing = running_.record.config.vxlan ? desired::Routing::kVxlan : desired::Routing::kNative});
+  return explain::make_world(std::move(snapshot), {.routing = running_.record.config.vxlan ? desired::Routing::kVxlan
+                                                                                           : desired::Routing::kNative,
+                                                   .dsr = running_.record.config.dsr});
 }
 
 }  // namespace carrick::cluster_tests

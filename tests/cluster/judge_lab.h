@@ -15,7 +15,7 @@ namespace carrick::cluster_tests {
 class JudgeLab {
  public:
   // Brings it up; kInternal with what `lab up` said.
-  static Result<std::unique_ptr<JudgeLab>> start(const std::string& name, int nodes, const std::string& routing);
+  static Result<std::unique_ptr<JudgeLab>> start(const std::string& name, const testing::Scenario& shape);
   ~JudgeLab();  // takes it down
 
   Result<void> apply(const std::vector<k8s::ManifestObject>& objects);

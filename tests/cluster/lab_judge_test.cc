@@ -15,14 +15,15 @@ class Labs : public ::testing::Environment {
  public:
   void TearDown() override { by_shape.clear(); }
   Result<JudgeLab*> get(const Scenario& scenario) {
-    auto& lab = by_shape[{scenario.nodes, scenario.routing}];
-    if (!lab)
-      lab = TRY(JudgeLab::start(fmt::format("judge-{}-{}{}", ::getpid(), scenario.nodes, scenario.routing),
-                                scenario.nodes, scenario.routing));
+    auto& lab = by_shape[shape_of(scenario)];
+    if (!lab) lab = TRY(JudgeLab::start(fmt::format("judge-{}-{}", ::getpid(), shape_of(scenario)), scenario));
     return lab.get();
   }
-  void drop(const Scenario& scenario) { by_shape.erase({scenario.nodes, scenario.routing}); }
-  std::map<std::pair<int, std::string>, std::unique_ptr<JudgeLab>> by_shape;
+  void drop(const Scenario& scenario) { by_shape.erase(shape_of(scenario)); }
+  static std::string shape_of(const Scenario& scenario) {
+    return fmt::format("{}-{}-{}", scenario.nodes, scenario.routing, scenario.lb_mode);
+  }
+  std::map<std::string, std::unique_ptr<JudgeLab>> by_shape;
 };
 Labs* const labs = static_cast<Labs*>(::testing::AddGlobalTestEnvironment(new Labs));
 

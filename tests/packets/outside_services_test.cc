@@ -72,6 +72,33 @@ TEST_F(PacketTest, NodePortToARemoteBackendTakesTheNodesAddress) {
                kRedirect, eth().ttl(63).ip("192.0.2.11", "203.0.113.9").tcp(30080, 40000, kSyn | kAck));
 }
 
+TEST_F(PacketTest, DirectServerReturnHandsTheConnectionOn) {
+  use_vxlan();
+  node.dsr = node.native_routing = true;
+  auto& row = frontend("192.0.2.11:30080", Protocol::kTcp, FrontendScope::kExternal);
+  row.backends = {backend("10.1.2.10:8080", false)};
+  realize();
+  const auto packet = [] { return eth().ip("203.0.113.9", "192.0.2.11"); };
+  // Untranslated; only the hop count changes.
+  EXPECT_FRAME(send("from_netdev", packet().tcp(40000, 30080), kUplink, kUplink), kRedirect,
+               packet().ttl(63).tcp(40000, 30080));
+  EXPECT_EQ(rows("flows"), 1u) << "the answers come by another way";
+  EXPECT_FRAME(send("from_netdev", packet().tcp(40000, 30080, kAck), kUplink, kUplink), kRedirect,
+               packet().ttl(63).tcp(40000, 30080, kAck));
+  // Answered once, it stays with its node; not answered, it is chosen again.
+  row.backends.clear();
+  realize();
+  EXPECT_FRAME(send("from_netdev", packet().tcp(40000, 30080, kAck), kUplink, kUplink), kRedirect,
+               packet().ttl(63).tcp(40000, 30080, kAck));
+  EXPECT_EQ(send("from_netdev", packet().tcp(40001, 30080), kUplink, kUplink).drop, "no_backend");
+  // A backend outside of the cluster knows nothing of this: it sees the node.
+  row.backends = {backend("203.0.113.77:8080", false)};
+  realize();
+  EXPECT_EQ(
+      net::parse_frame(send("from_netdev", packet().tcp(40002, 30080), kUplink, kUplink).frame).value().source.str(),
+      "192.0.2.11");
+}
+
 TEST_F(PacketTest, NodePortToAProcessOfTheNode) {
   frontend("192.0.2.11:30080", Protocol::kTcp, FrontendScope::kExternal).backends = {backend("192.0.2.11:8080")};
   realize();

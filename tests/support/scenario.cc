@@ -61,7 +61,7 @@ class Parser {
     in_ = Section::kNone;
     const std::string& verb = parts[0];
     if (!marked.empty() && verb != "expect") return bad("only ## expect has a mark for judges");
-    if (verb == "nodes" || verb == "routing" || verb == "route") return header(parts);
+    if (verb == "nodes" || verb == "routing" || verb == "lb-mode" || verb == "route") return header(parts);
     Step step;
     step.line = number_;
     if (verb == "apply") {
@@ -80,7 +80,7 @@ class Parser {
       step.object_kind = parts[1];
       step.object = parts[2];
     } else {
-      return bad("a heading is ## nodes, ## routing, ## route, ## apply, ## delete or ## expect");
+      return bad("a heading is ## nodes, ## routing, ## lb-mode, ## route, ## apply, ## delete or ## expect");
     }
     out_.steps.push_back(std::move(step));
     return {};
@@ -100,6 +100,12 @@ class Parser {
       if (parts.size() != 2 || (parts[1] != "native" && parts[1] != "vxlan"))
         return bad("write ## routing native or ## routing vxlan");
       out_.routing = parts[1];
+      return {};
+    }
+    if (parts[0] == "lb-mode") {
+      if (parts.size() != 2 || (parts[1] != "snat" && parts[1] != "dsr"))
+        return bad("write ## lb-mode snat or ## lb-mode dsr");
+      out_.lb_mode = parts[1];
       return {};
     }
     if (parts.size() != 3 || !net::IpAddress::parse(parts[1])) return bad("write ## route ADDRESS NODE");

@@ -45,7 +45,7 @@ struct Step {
 struct Scenario {
   std::string file, title;
   int nodes = 2;
-  std::string routing = "native";
+  std::string routing = "native", lb_mode = "snat";
   std::map<std::string, std::string> routes;  // an address that the world outside sends to this node
   std::vector<Step> steps;
 };

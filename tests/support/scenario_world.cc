@@ -204,9 +204,9 @@ Result<k8s::ManifestObject> ScenarioWorld::remove(const Step& step) {
 Result<explain::World> ScenarioWorld::plan() const {
   auto plan = TRY(controllers::make_plan(objects_, {.nodes = scenario_.nodes}));
   auto snapshot = std::make_shared<const k8s::Snapshot>(std::move(plan.snapshot));
-  return explain::make_world(
-      std::move(snapshot),
-      {.routing = scenario_.routing == "vxlan" ? desired::Routing::kVxlan : desired::Routing::kNative});
+  return explain::make_world(std::move(snapshot), {.routing = scenario_.routing == "vxlan" ? desired::Routing::kVxlan
+                                                                                           : desired::Routing::kNative,
+                                                   .dsr = scenario_.lb_mode == "dsr"});
 }
 
 Result<Asked> understand(const explain::World& world, const Scenario& scenario, const Step& step,

@@ -36,7 +36,7 @@ class PeerIndex {
   PeerRow remote_row(const k8s::NamespacedName& key, const PodClaim& claim, const net::IpAddress& address) const;
 
   std::string node_name_;
-  Routing routing_;
+  bool tunnels_;
   bool has_v4_ = false;
   std::map<std::string, std::vector<net::IpAddress>> nodes_;  // InternalIPs
   PeerTable node_rows_;                                       // nodes, DNS server, pod CIDRs
@@ -46,7 +46,7 @@ class PeerIndex {
 };
 
 // InternalIP of another node that the tunnel (v4 where both ends have it) or the next hop (the peer's family) uses.
-net::IpAddress choose_node_address(const std::vector<net::IpAddress>& addresses, Routing routing, bool self_has_v4,
+net::IpAddress choose_node_address(const std::vector<net::IpAddress>& addresses, bool tunnelled, bool self_has_v4,
                                    bool peer_is_v4);
 
 }  // namespace carrick::desired

@@ -7,16 +7,16 @@
 
 namespace carrick::desired {
 
-net::IpAddress choose_node_address(const std::vector<net::IpAddress>& addresses, Routing routing, bool self_has_v4,
+net::IpAddress choose_node_address(const std::vector<net::IpAddress>& addresses, bool tunnelled, bool self_has_v4,
                                    bool peer_is_v4) {
-  bool want_v4 = routing == Routing::kVxlan ? self_has_v4 : peer_is_v4;
+  bool want_v4 = tunnelled ? self_has_v4 : peer_is_v4;
   auto of_family = std::ranges::find_if(addresses, [&](const auto& a) { return a.is_v4() == want_v4; });
   if (of_family != addresses.end()) return *of_family;
   return addresses.empty() ? net::IpAddress() : addresses.front();
 }
 
 PeerIndex::PeerIndex(const k8s::Snapshot& snapshot, const NodeView& node)
-    : node_name_(node.node_name), routing_(node.routing) {
+    : node_name_(node.node_name), tunnels_(node.tunnels()) {
   has_v4_ = std::ranges::any_of(node.addresses, [](const auto& a) { return a.is_v4(); });
   for (const auto& cidr : node.service_cidrs) node_rows_[cidr] = PeerRow{.kind = PeerKind::kServiceCidr};
   for (const auto& [key, object] : snapshot.nodes) nodes_[key.name] = internal_ips(*object);
@@ -33,7 +33,8 @@ PeerIndex::PeerIndex(const k8s::Snapshot& snapshot, const NodeView& node)
     if (self) continue;
     for (const auto& address : every_ip(*object))
       node_rows_.emplace(net::Prefix::host(address),
-                         PeerRow{PeerKind::kRemoteNode, kRemoteNodeIdentity, 0, address, owner});
+                         PeerRow{PeerKind::kRemoteNode, kRemoteNodeIdentity, 0,
+                                 tunnels_ ? address_of_node(key.name, address) : address, owner});
   }
   std::vector<net::IpAddress> own = node.addresses;
   if (auto self = snapshot.nodes.find({"", node_name_}); self != snapshot.nodes.end())
@@ -53,7 +54,7 @@ PeerIndex::PeerIndex(const k8s::Snapshot& snapshot, const NodeView& node)
 net::IpAddress PeerIndex::address_of_node(const std::string& name, const net::IpAddress& for_peer) const {
   auto found = nodes_.find(name);
   return found == nodes_.end() ? net::IpAddress()
-                               : choose_node_address(found->second, routing_, has_v4_, for_peer.is_v4());
+                               : choose_node_address(found->second, tunnels_, has_v4_, for_peer.is_v4());
 }
 
 std::set<net::IpAddress> PeerIndex::set_pod(const k8s::NamespacedName& key, const k8s::Pod* pod, Identity identity) {

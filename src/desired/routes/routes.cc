@@ -17,7 +17,7 @@ RouteTable compile_routes(const k8s::Snapshot& snapshot, const NodeView& node) {
     for (const auto& cidr : pod_cidrs(*object)) {
       RouteRow row;
       row.node_name = key.name;
-      row.node = choose_node_address(addresses, node.routing, self_has_v4, cidr.is_v4());
+      row.node = choose_node_address(addresses, node.routing == Routing::kVxlan, self_has_v4, cidr.is_v4());
       row.owner = {"Node", {}, key.name, "spec.podCIDRs"};
       out.emplace(cidr, std::move(row));
     }

@@ -100,6 +100,8 @@ class ServiceRows {
       add_external(address, number, FrontendKind::kNodePort);
       add({loopback(v4_), number, protocol_, FrontendScope::kLoopback}, FrontendKind::kNodePort, false);
     }
+    if (node_.returns_directly() && spec_.externalTrafficPolicy != "Local")
+      add({any_node(v4_), number, protocol_, FrontendScope::kExternal}, FrontendKind::kNodePort, false);
   }
 
   // SVC-D8: from inside the cluster these addresses always have Cluster semantics.

@@ -17,6 +17,10 @@ namespace carrick::desired {
 // kLoopback: processes in the node's own network namespace that connect to 127.0.0.1 or ::1 (SVC-D7, HP-2).
 enum class FrontendScope : uint8_t { kInternal = 0, kExternal = 1, kLoopback = 2 };
 
+// In the place of a frontend's address: a NodePort of whichever node, asked for by a node that hands a connection on
+// (direct server return).
+inline net::IpAddress any_node(bool v4) { return v4 ? net::IpAddress::v4(0) : net::IpAddress(); }
+
 struct FrontendKey {
   net::IpAddress address;
   uint16_t port = 0;  // host order

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "desired/desired.h"
 #include "desired/services/endpoints.h"
 #include "desired/services/health_checks.h"
 #include "desired/test_cluster.h"
@@ -38,13 +39,16 @@ class Services : public ::testing::Test {
   }
   const FrontendRow* row(const std::string& address, uint16_t port = 80,
                          FrontendScope scope = FrontendScope::kInternal) {
-    table = compile_services(cluster.snapshot, cluster.view(0));
+    NodeView node = cluster.view(0);
+    node.dsr = dsr;
+    table = compile_services(cluster.snapshot, node);
     auto found = table.find({TestCluster::ip(address), port, kTcp, scope});
     return found == table.end() ? nullptr : &found->second;
   }
   TestCluster cluster;
   k8s::Service* service;
   FrontendTable table;
+  bool dsr = false;
 };
 
 TEST_F(Services, NilConditionsMeanReady) {
@@ -87,6 +91,32 @@ TEST_F(Services, ExternalPolicyConcernsOnlyWhatComesFromOutside) {  // SVC-D8
   EXPECT_TRUE(row("192.0.2.10", 30080, FrontendScope::kExternal)->snat);
   EXPECT_FALSE(row("192.0.2.10", 30080, FrontendScope::kInternal)->snat);
   EXPECT_EQ(row("2001:db8:2::a", 30080), nullptr);  // a single-stack Service
+}
+
+TEST_F(Services, NodePortsOfOtherNodesAreKnownForDirectServerReturn) {  // SVC-D8
+  service->spec.type = "NodePort";
+  slice({endpoint("10.1.0.2", 0), endpoint("10.1.1.2", 1)});
+  EXPECT_EQ(row("0.0.0.0", 30080, FrontendScope::kExternal), nullptr);
+  dsr = true;
+  ASSERT_TRUE(row("0.0.0.0", 30080, FrontendScope::kExternal));
+  EXPECT_EQ(row("0.0.0.0", 30080, FrontendScope::kExternal)->backends.size(), 2u);
+  EXPECT_EQ(row("0.0.0.0", 30080), nullptr) << "from outside only";
+  EXPECT_EQ(row("::", 30080, FrontendScope::kExternal), nullptr) << "a single-stack Service";
+  service->spec.externalTrafficPolicy = "Local";
+  EXPECT_EQ(row("0.0.0.0", 30080, FrontendScope::kExternal), nullptr) << "nobody hands it on";
+}
+
+TEST_F(Services, PeersAreReachedByTheTunnelsFamily) {  // ADR 14
+  NodeView node = cluster.view(0);
+  const auto by = [&](const char* prefix) {
+    return compile(cluster.snapshot, node).peers.at(*net::Prefix::parse(prefix)).node.str();
+  };
+  EXPECT_EQ(by("2001:db8:1:1::/64"), "2001:db8:2::b");
+  EXPECT_EQ(by("2001:db8:2::b/128"), "2001:db8:2::b");
+  node.dsr = true;
+  EXPECT_EQ(by("2001:db8:1:1::/64"), "192.0.2.11");
+  EXPECT_EQ(by("2001:db8:2::b/128"), "192.0.2.11");
+  EXPECT_EQ(by("192.0.2.11/32"), "192.0.2.11");
 }
 
 TEST_F(Services, HintsCountWhenAllReadyEndpointsHaveThem) {  // KEP-3015

@@ -268,6 +268,7 @@ Result<void> Supervisor::start_agents() {
     flag("--uplink", "eth0");
     if (config_.uplink_queue) request.argv.push_back("--uplink-queue");
     flag("--routing", config_.vxlan ? "vxlan" : "native");
+    flag("--lb-mode", config_.dsr ? "dsr" : "snat");
     for (const auto& resolver : resolver_addresses(config_)) flag("--upstream-dns", resolver.str());
     TRY_VOID(children_.start("agent-" + node.name, request));
   }
