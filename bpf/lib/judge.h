@@ -41,7 +41,7 @@ static __always_inline int keeps_translation(const struct packet *p, const struc
   if (p->key.protocol == IPPROTO_TCP && old->flags & FLOW_SEEN_REPLY) return 1;
   if (old->flags & FLOW_DSR) return 0; /* chosen again: the same backend, while it is one */
   if (!frontend) return !(old->flags & FLOW_SERVICE);
-  return old->flags & FLOW_SERVICE && is_member(frontend->set, &old->tuple.dst, old->tuple.dport_be);
+  return old->flags & FLOW_SERVICE && is_member(frontend, &old->tuple.dst, old->tuple.dport_be);
 }
 
 /* The frontend that this packet asks for. By the tunnel also a NodePort at another node's address, which stands in the

@@ -22,8 +22,21 @@ static __always_inline int source_allowed(const struct frontend_value *frontend,
   return bpf_map_lookup_elem(&sources, &key) != 0;
 }
 
-static __always_inline int is_member(__u64 set, const struct wire_address *address, __be16 port_be) {
-  struct member_key key = {.set = set, .port_be = port_be};
+GLOBAL int is_one_of_few(const struct frontend_value *frontend, const struct wire_address *address, __u32 port_be) {
+  if (!frontend || !address) return 0;
+  for (__u32 slot = 0; slot < FEW_BACKENDS; slot++) {
+    struct backend_key key = {.set = frontend->set, .slot = slot};
+    const struct backend_value *backend = slot < frontend->count ? bpf_map_lookup_elem(&backends, &key) : 0;
+    if (!backend) return 0;
+    if (backend->port_be == port_be && equal(&backend->address, address)) return 1;
+  }
+  return 0;
+}
+
+static __always_inline int is_member(const struct frontend_value *frontend, const struct wire_address *address,
+                                     __be16 port_be) {
+  if (frontend->count <= FEW_BACKENDS) return is_one_of_few(frontend, address, port_be);
+  struct member_key key = {.set = frontend->set, .port_be = port_be};
   copy_address(&key.address, address);
   return bpf_map_lookup_elem(&members, &key) != 0;
 }
@@ -60,7 +73,7 @@ GLOBAL int recall_affinity(const struct affinity_key *key, const struct frontend
   __u32 now = bpf_ktime_get_coarse_ns() / NS_PER_SECOND;
   struct affinity_value *value = bpf_map_lookup_elem(&affinity, key);
   if (!value || now - value->seen > frontend->affinity_seconds) return 0;
-  if (!is_member(frontend->set, &value->address, value->port_be)) return 0;
+  if (!is_member(frontend, &value->address, value->port_be)) return 0;
   value->seen = now;
   copy_address(&out->address, &value->address);
   out->port_be = value->port_be;

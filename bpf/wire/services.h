@@ -61,7 +61,9 @@ struct backend_value {
 #define BACKEND_LOCAL 1
 WIRE_ASSERT(sizeof(struct backend_value) == 24);
 
-/* Hash members: is this address still in the list? -> __u32 slot. */
+/* Hash members: is this address still in the list? -> __u32 slot. Only of lists longer than FEW_BACKENDS; a shorter one is
+ * looked through. */
+#define FEW_BACKENDS 16
 struct member_key {
   __u64 set;
   struct wire_address address;

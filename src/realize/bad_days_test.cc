@@ -62,7 +62,8 @@ std::vector<std::string> holes(kernel::FakePrograms& programs) {
   for (const auto& [key, bytes] : programs.fake_map("frontends").rows) {
     frontend_value value;
     std::memcpy(&value, bytes.data(), sizeof value);
-    if (value.count != backends[value.set] || value.count != members[value.set])
+    const size_t due = value.count <= FEW_BACKENDS ? 0 : value.count;  // shorter lists are looked through
+    if (value.count != backends[value.set] || due != members[value.set])
       out.push_back(
           fmt::format("{} backends, {} rows, {} members", value.count, backends[value.set], members[value.set]));
     if (value.table && chunks[value.table] == 0) out.push_back("no table");
@@ -249,8 +250,8 @@ TEST(BadDays, NoHoleWhateverFails) {
   for (unsigned seed = 0; seed < 40; ++seed) {
     std::mt19937 random(seed);
     kernel::MapSizes sizes;
-    sizes.backends = 40;
-    sizes.members = 35 + random() % 10;
+    sizes.backends = 6 * 24 + 3;  // the lists of the end find room beside any others
+    sizes.members = 100 + random() % 40;
     kernel::FakePrograms programs(sizes);
     programs.fail_one_in(8, random);
     auto realizer = Realizer::create(programs).value();
@@ -259,8 +260,8 @@ TEST(BadDays, NoHoleWhateverFails) {
     for (int step = 0; step < 60; ++step) {
       const int service = static_cast<int>(random() % 6);
       if (random() % 5)
-        set_service(tables, service, static_cast<int>(random() % 9), static_cast<int>(random() % 4), random() % 3 == 0,
-                    static_cast<int>(random() % 3));
+        set_service(tables, service, static_cast<int>(3 * (random() % 9)), static_cast<int>(random() % 4),
+                    random() % 3 == 0, static_cast<int>(random() % 3));
       else
         tables.frontends.erase(key_of(service));
       if (step % 11 == 10) realizer = Realizer::create(programs).value();

@@ -203,10 +203,12 @@ reconcile::Row encode_frontend(const desired::FrontendKey& key, const desired::F
 }
 
 void encode_set(const BackendSet& set, const SharedText& owner, Rows& backends, Rows& members) {
+  const bool few = set.backends.size() <= FEW_BACKENDS;
   const bool distinct = strictly_sorted(set.backends);
   std::set<std::string> seen;
   for (uint32_t slot = 0; slot < set.backends.size(); ++slot) {
     backends.push_back(row(backend_key{set.name, slot, 0}, set.backends[slot], owner));
+    if (few) continue;
     member_key member{};
     member.set = set.name;
     member.address = set.backends[slot].address;

@@ -38,7 +38,7 @@ struct Status {
   uint64_t revision = 0;  // of the last tables of which every row is realized; 0: none yet
   uint32_t epoch = 0;     // judgements made before it are made again
   bool settled = false;
-  uint64_t retired_backends = 0;  // rows of `members` that were taken away, ever
+  uint64_t retired_backends = 0;  // rows of `backends` that were taken away, ever
   std::vector<TableStatus> tables;
   std::vector<reconcile::Failure> failures;
   std::optional<reconcile::Time> next_retry;  // call retry() then

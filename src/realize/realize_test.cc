@@ -103,8 +103,11 @@ TEST(Realize, WhatARowPointsAtComesFirstAndGoesLast) {
       if (order.empty() || order.back() != step) order.push_back(step);
     };
   }
+  auto tables = example();
+  for (uint32_t i = 0; i < FEW_BACKENDS; ++i)
+    tables.frontends[kWeb].backends.push_back({.address = IpAddress::v4(0x0a010300u + i), .port = 8080});
   auto realizer = Realizer::create(programs).value();
-  ASSERT_TRUE(realizer->apply(example(), kNode, kStart));
+  ASSERT_TRUE(realizer->apply(tables, kNode, kStart));
   EXPECT_EQ(order, (std::vector<std::string>{"+backends", "+members", "+frontends", "+cidrs", "+policy", "+pods",
                                              "+peers", "+config"}));
   order.clear();
@@ -114,13 +117,17 @@ TEST(Realize, WhatARowPointsAtComesFirstAndGoesLast) {
   EXPECT_EQ(order, (std::vector<std::string>{"-peers", "-pods", "-policy", "-cidrs", "-frontends", "-members",
                                              "-backends", "+config"}));
   // A changed list of endpoints: the new one is whole before the frontend names it, the old one goes afterwards.
-  auto tables = example();
   ASSERT_TRUE(realizer->apply(tables, kNode, kStart));
   order.clear();
   tables.frontends[kWeb].backends.pop_back();
   ASSERT_TRUE(realizer->apply(tables, kNode, kStart));
   EXPECT_EQ(order,
             (std::vector<std::string>{"+backends", "+members", "+frontends", "-members", "-backends", "+config"}));
+  // A short list has no members of its own.
+  order.clear();
+  tables.frontends[kWeb].backends.resize(FEW_BACKENDS);
+  ASSERT_TRUE(realizer->apply(tables, kNode, kStart));
+  EXPECT_EQ(order, (std::vector<std::string>{"+backends", "+frontends", "-members", "-backends", "+config"}));
 }
 
 TEST(Realize, AFullMapFailsTheLastRowsAndSaysWhose) {

@@ -22,6 +22,24 @@ bool is_loopback(const wire_address& address) {
   return false;
 }
 
+// As bpf/lib/services.h asks it.
+Result<bool> is_member(kernel::Programs& programs, const frontend_value& service, const wire_address& address,
+                       uint16_t port_be) {
+  if (service.count > FEW_BACKENDS) {
+    member_key member{};
+    member.set = service.set;
+    member.address = address;
+    member.port_be = port_be;
+    return TRY(programs.map("members")->lookup(bytes_of(member))).has_value();
+  }
+  for (uint32_t slot = 0; slot < service.count; ++slot) {
+    const auto backend =
+        TRY(look_up<backend_value>(*programs.map("backends"), bytes_of(backend_key{service.set, slot, 0})));
+    if (backend && backend->port_be == port_be && bytes_of(backend->address) == bytes_of(address)) return true;
+  }
+  return false;
+}
+
 // False for sockets that no service has anything to do with.
 Result<bool> is_stale(kernel::Programs& programs, const kernel::ConnectedUdp& socket) {
   socket_key key{};
@@ -37,11 +55,7 @@ Result<bool> is_stale(kernel::Programs& programs, const kernel::ConnectedUdp& so
   frontend.scope = is_loopback(led->frontend) ? SCOPE_LOOPBACK : SCOPE_INTERNAL;
   const auto service = TRY(look_up<frontend_value>(*programs.map("frontends"), bytes_of(frontend)));
   if (!service) return true;
-  member_key member{};
-  member.set = service->set;
-  member.address = key.backend;
-  member.port_be = key.port_be;
-  return !TRY(programs.map("members")->lookup(bytes_of(member)));
+  return !TRY(is_member(programs, *service, key.backend, key.port_be));
 }
 
 }  // namespace
