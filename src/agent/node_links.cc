@@ -70,6 +70,8 @@ Result<NodeLinks> prepare_links(const AgentOptions& options, const watch::Creden
     out.dsr = options.dsr;
     out.overlay_ifindex = TRY(prepare_overlay(options, uplink, !v4, *node));
     out.pod_mtu = uplink.mtu - (v4 ? kVxlanOverheadV4 : kVxlanOverhead);
+  } else if (auto unused = node->link(kOverlayLink)) {
+    TRY_VOID(node->apply({kernel::DeleteLink{unused->ifindex}}));
   }
   if (v4) out.dns_addresses.push_back(*net::IpAddress::parse(desired::kNodeDnsV4));
   if (v6) out.dns_addresses.push_back(*net::IpAddress::parse(desired::kNodeDnsV6));
