@@ -10,12 +10,13 @@
 #include "kernel/netns.h"
 #include "lab/lab.h"
 #include "lab/nodes/sandbox.h"
+#include "outside.h"
 #include "spaces.h"
 
 // net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] [--rounds 6] [--ms 500] [--cpu
-// 0] [--json FILE] Every path exists at the same time and is measured once a round, in an order that rotates; what
-// counts is the median of the ratios within a round. Exit 0 all reached, 1 not, 2 bad call or a path that carries
-// nothing.
+// 0] [--node-port IP:PORT] [--load-balancer IP:PORT] [--json FILE] Every path exists at the same time and is measured
+// once a round, in an order that rotates; what counts is the median of the ratios within a round. Exit 0 all reached, 1
+// not, 2 bad call or a path that carries nothing.
 namespace carrick::bench {
 namespace {
 
@@ -23,8 +24,9 @@ namespace json = boost::json;
 
 struct Flags {
   std::string lab, client, same, other, service, json_file, clock = "auto";
-  std::vector<std::string> peers;  // NAME=CLIENT_NETNS,SERVER_NETNS,IP:PORT
-  std::string paths, kinds;        // only those named in this list, separated by commas; empty = all
+  std::string node_port, balancer;  // IP:PORT of node1, led to by the client outside; both of Service default/door
+  std::vector<std::string> peers;   // NAME=CLIENT_NETNS,SERVER_NETNS,IP:PORT
+  std::string paths, kinds;         // only those named in this list, separated by commas; empty = all
   int rounds = 6, milliseconds = 500, cpu = 0;
 };
 
@@ -48,7 +50,9 @@ constexpr Target kTargets[] = {{"pod same node", "veth", Kind::kTcpRr, 0.92},
                                {"ClusterIP", "pod same node", Kind::kTcpRr, 0.97},
                                {"ClusterIP", "pod same node", Kind::kUdpRr, 0.97},
                                {"ClusterIP", "kube-proxy nftables", Kind::kTcpCrr, 1.2},
-                               {"ClusterIP", "kube-proxy iptables", Kind::kTcpCrr, 1.2}};
+                               {"ClusterIP", "kube-proxy iptables", Kind::kTcpCrr, 1.2},
+                               {"NodePort", "kube-proxy nftables NodePort", Kind::kTcpCrr, 1.15},
+                               {"load balancer", "kube-proxy nftables load balancer", Kind::kTcpCrr, 1.15}};
 
 using Rates = std::map<std::pair<std::string, Kind>, std::vector<double>>;  // one a round
 
@@ -175,6 +179,23 @@ bool print(const Rates& rates, const std::vector<Path>& paths, const Flags& flag
   return all;
 }
 
+// From outside by the first node to the pod of the other one.
+Result<void> add_outside(const lab::RunningLab& running, const Flags& flags, Endpoints from, const Fd& outside,
+                         std::vector<Path>& paths) {
+  from.client_netns = outside.get();
+  from.client_cgroup = "";
+  if (!flags.node_port.empty()) {
+    from.target = TRY(parse_socket(flags.node_port));
+    paths.push_back({"NodePort", from, {Kind::kTcpRr, Kind::kTcpCrr}});
+  }
+  if (!flags.balancer.empty()) {
+    from.target = TRY(parse_socket(flags.balancer));
+    TRY_VOID(have_balancer(running, "default/door", from.target.address, "node1"));
+    paths.push_back({"load balancer", from, {Kind::kTcpRr, Kind::kTcpCrr}});
+  }
+  return {};
+}
+
 struct Peer {
   Fd client, server;
   Path path;
@@ -206,6 +227,7 @@ Result<bool> bench(Flags flags) {
   paths.push_back({"veth", veth.endpoints(), all});
   paths.push_back({"routed", routed.endpoints(), all});
   std::vector<LabPod> pods;
+  Fd outside;
   if (!flags.lab.empty()) {
     auto running = TRY(lab::find_running_lab(flags.lab));
     for (const std::string& name : {flags.client, flags.same, flags.other})
@@ -227,6 +249,8 @@ Result<bool> bench(Flags flags) {
       service.target = TRY(parse_socket(flags.service));
       paths.push_back({"ClusterIP", service, all});
     }
+    outside = TRY(kernel::open_netns(running.paths.outside_netns()));
+    TRY_VOID(add_outside(running, flags, to(pods[2]), outside, paths));
   }
   std::vector<Peer> peers;
   for (const auto& text : flags.peers) peers.push_back(TRY(parse_peer(text)));
@@ -239,10 +263,17 @@ Result<bool> bench(Flags flags) {
 }
 
 bool parse_flags(int argc, char** argv, Flags& flags) {
-  std::map<std::string, std::string*> texts = {
-      {"--lab", &flags.lab},     {"--client", &flags.client},   {"--same", &flags.same},
-      {"--other", &flags.other}, {"--service", &flags.service}, {"--json", &flags.json_file},
-      {"--clock", &flags.clock}, {"--paths", &flags.paths},     {"--kinds", &flags.kinds}};
+  std::map<std::string, std::string*> texts = {{"--lab", &flags.lab},
+                                               {"--client", &flags.client},
+                                               {"--same", &flags.same},
+                                               {"--other", &flags.other},
+                                               {"--service", &flags.service},
+                                               {"--json", &flags.json_file},
+                                               {"--clock", &flags.clock},
+                                               {"--paths", &flags.paths},
+                                               {"--kinds", &flags.kinds},
+                                               {"--node-port", &flags.node_port},
+                                               {"--load-balancer", &flags.balancer}};
   std::map<std::string, int*> numbers = {
       {"--rounds", &flags.rounds}, {"--ms", &flags.milliseconds}, {"--cpu", &flags.cpu}};
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -265,8 +296,9 @@ int main(int argc, char** argv) {
   carrick::bench::Flags flags;
   if (!carrick::bench::parse_flags(argc, argv, flags)) {
     std::fprintf(stderr,
-                 "net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] [--rounds N] "
-                 "[--ms N] [--cpu N] [--clock auto|wall|cpu] [--paths A,B] [--kinds TCP_RR,..] [--peer "
+                 "net_bench --lab NAME --client NS/POD --same NS/POD --other NS/POD [--service IP:PORT] "
+                 "[--node-port IP:PORT] [--load-balancer IP:PORT] [--rounds N] [--ms N] [--cpu N] [--clock "
+                 "auto|wall|cpu] [--paths A,B] [--kinds TCP_RR,..] [--peer "
                  "NAME=CLIENT_NETNS,SERVER_NETNS,IP:PORT].. [--json FILE]\n");
     return 2;
   }
