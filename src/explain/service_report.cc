@@ -64,7 +64,8 @@ class Reporter {
                       .external_policy = spec.externalTrafficPolicy.empty() ? "Cluster" : spec.externalTrafficPolicy,
                       .distribution = spec.trafficDistribution.value_or(""),
                       .source_ranges = spec.loadBalancerSourceRanges,
-                      .nodes = nodes_.size()};
+                      .nodes = nodes_.size(),
+                      .findings = desired::service_findings(service_, slices_)};
     if (rows_.empty()) out.not_forwarded = why_not_forwarded();
     for (size_t i = 0; i < spec.ports.size(); ++i)
       for (bool v4 : {true, false}) add_port(out, i, v4);
@@ -187,7 +188,15 @@ std::string head_text(const ServiceReport& report) {
   if (!report.distribution.empty()) out += fmt::format("; trafficDistribution {}", report.distribution);
   if (report.affinity_seconds) out += fmt::format("; a client keeps its endpoint for {} s", report.affinity_seconds);
   if (!report.source_ranges.empty()) out += fmt::format("; load balancer open to {}", join(report.source_ranges, ", "));
-  return out + "\n";
+  out += "\n";
+  for (const auto& finding : report.findings) out += fmt::format("{}: {}\n", finding.owner.str(), finding.sentence);
+  return out;
+}
+
+json::array findings_json(const desired::Findings& findings) {
+  json::array out;
+  for (const auto& one : findings) out.push_back(json::object{{"owner", one.owner.str()}, {"sentence", one.sentence}});
+  return out;
 }
 
 }  // namespace
@@ -278,6 +287,7 @@ std::string to_json(const ServiceReport& report) {
                    {"affinitySeconds", report.affinity_seconds},
                    {"loadBalancerSourceRanges", json::value_from(report.source_ranges)},
                    {"nodes", report.nodes},
+                   {"findings", findings_json(report.findings)},
                    {"ports", std::move(ports)}};
   if (!report.not_forwarded.empty()) out["notForwarded"] = report.not_forwarded;
   return json::serialize(out);

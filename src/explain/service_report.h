@@ -1,9 +1,10 @@
 #pragma once
 
+#include "desired/services/findings.h"
 #include "explain/explain.h"
 
-// One Service as every node sees it: where it is reached, which endpoints are used from where, and why the others are
-// not. PURE; the frontends of the tables decide what is used, so this cannot say other than the data plane does.
+// One Service as every node sees it: where it is reached, which endpoints are used from where, why the others are not,
+// and which of its fields lead nowhere. PURE; the frontends of the tables decide what is used, so this cannot say other than the data plane does.
 namespace carrick::explain {
 
 struct ReportedAddress {
@@ -41,6 +42,7 @@ struct ServiceReport {
   std::vector<std::string> source_ranges;
   size_t nodes = 0;
   std::vector<ReportedPort> ports;
+  desired::Findings findings;  // fields of the Service and its slices that lead nowhere
   std::string not_forwarded;  // headless, ExternalName or left to another proxy: the reason; then there are no ports
 };
 

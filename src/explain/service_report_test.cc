@@ -65,6 +65,25 @@ TEST_F(ServiceReports, HitsAreSummedOverNodesAndPortsAreKeptApart) {
   EXPECT_NE(to_json(out).find("\"hits\":7"), std::string::npos);
 }
 
+TEST_F(ServiceReports, FieldsThatLeadNowhereAreSaid) {
+  EXPECT_TRUE(report().findings.empty());
+  auto& spec = service().spec;
+  spec.externalIPs = {"198.51.100.999"};
+  auto changed = slice();
+  changed.endpoints[0].addresses = {"2001:db8::1"};
+  put(changed);
+  auto out = report();
+  ASSERT_EQ(out.findings.size(), 2u);
+  EXPECT_EQ(out.findings[0].owner.str(), "Service x/api spec.externalIPs[0]");
+  EXPECT_EQ(out.findings[1].owner.kind, "EndpointSlice");
+  EXPECT_EQ(out.ports.size(), 1u) << "the others of its rows are untouched";
+  EXPECT_NE(to_text(out).find("\nService x/api spec.externalIPs[0]: \"198.51.100.999\" is no address"),
+            std::string::npos)
+      << to_text(out);
+  auto json = boost::json::parse(to_json(out)).as_object();
+  EXPECT_EQ(json.at("findings").as_array().at(0).at("owner").as_string(), "Service x/api spec.externalIPs[0]");
+}
+
 TEST_F(ServiceReports, EachReasonForNotBeingUsed) {
   auto changed = slice();
   changed.endpoints[0].conditions = {.ready = false, .serving = false, .terminating = false};

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -12,11 +13,13 @@
 #include <boost/json.hpp>
 #include <chrono>
 #include <filesystem>
+#include <utility>
 
 #include "base/file.h"
 #include "kernel/netns.h"
 #include "lab/nodes/sandbox.h"
 #include "tests/cluster/lab_fixture.h"
+#include "watch/client.h"
 
 // What an agent says of itself and of the packets that it ended.
 namespace carrick::cluster_tests {
@@ -87,29 +90,88 @@ TEST_F(ObserveTest, AServiceSaysHowOftenEachEndpointWasChosen) {
   EXPECT_EQ(hits(), 2 * before);
 }
 
-TEST_F(ObserveTest, AFollowerSeesADropWhenItHappens) {
-  up();
-  int ends[2];
-  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-  Fd out(ends[0]), theirs(ends[1]);
-  pid_t follower = ::fork();
-  if (follower == 0) {
+// A command that goes on, and what it has printed.
+class Follower {
+ public:
+  explicit Follower(std::vector<std::string> words) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return;
+    out_ = Fd(ends[0]);
+    Fd theirs(ends[1]);
+    words.insert(words.begin(), std::string(CARRICK_BIN_DIR) + "/carrick");
+    std::vector<char*> raw;
+    for (auto& word : words) raw.push_back(word.data());
+    raw.push_back(nullptr);
+    pid_ = ::fork();
+    if (pid_ != 0) return;
     ::dup2(theirs.get(), 1);
-    std::string program = std::string(CARRICK_BIN_DIR) + "/carrick";
-    ::execl(program.c_str(), "carrick", "drops", "--follow", "-o", "json", "--lab", name_.c_str(), nullptr);
+    ::execv(raw[0], raw.data());
     ::_exit(127);
   }
-  theirs.reset();
+  ~Follower() { end(SIGTERM); }
+  // False when 20 s pass, or it ends, without the text. What was said before does not count again.
+  bool says(const std::string& text) {
+    for (size_t at; (at = said_.find(text, heard_)) == std::string::npos;) {
+      pollfd ready{out_.get(), POLLIN, 0};
+      char buffer[4096];
+      if (::poll(&ready, 1, 20'000) <= 0) return false;
+      ssize_t n = ::read(out_.get(), buffer, sizeof buffer);
+      if (n <= 0) return false;
+      said_.append(buffer, static_cast<size_t>(n));
+    }
+    heard_ = said_.find(text, heard_) + text.size();
+    return true;
+  }
+  const std::string& said() const { return said_; }
+  int end(int signal) {
+    if (pid_ <= 0) return -1;
+    if (signal) ::kill(pid_, signal);
+    int status = 0;
+    ::waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+ private:
+  Fd out_;
+  pid_t pid_ = -1;
+  std::string said_;
+  size_t heard_ = 0;
+};
+
+TEST_F(ObserveTest, AFollowerSeesADropWhenItHappens) {
+  up();
+  Follower drops({"drops", "--follow", "-o", "json", "--lab", name_});
   ASSERT_EQ(carrick("probe --all --lab " + name_).code, 0);
-  std::string said;
-  char buffer[4096];
-  ssize_t n;
-  while (said.find("NetworkPolicy default/db") == std::string::npos &&
-         (n = ::read(out.get(), buffer, sizeof buffer)) > 0)
-    said.append(buffer, static_cast<size_t>(n));
-  EXPECT_NE(said.find(R"("reason":"ingress_denied")"), std::string::npos) << said;
-  ::kill(follower, SIGTERM);
-  ::waitpid(follower, nullptr, 0);
+  ASSERT_TRUE(drops.says("NetworkPolicy default/db")) << drops.said();
+  EXPECT_NE(drops.said().find(R"("reason":"ingress_denied")"), std::string::npos) << drops.said();
+}
+
+// Issue 4, 6: each change of an endpoint and of the Service itself, until it goes.
+TEST_F(ObserveTest, AServiceIsWatchedUntilItGoes) {
+  up();
+  auto credentials = watch::load_kubeconfig(lab::LabPaths{.name = name_, .prefix = ""}.kubeconfig());
+  ASSERT_TRUE(credentials);
+  const auto ask = [&](const char* method, const std::string& path, const std::string& body) {
+    auto answer = watch::request_once(*credentials, {method, path, body, "application/merge-patch+json"});
+    return answer ? answer->status : 0;
+  };
+  const std::string service = "/api/v1/namespaces/default/services/web";
+  Follower watch({"service", "default/web", "--watch", "--lab", name_});
+  ASSERT_TRUE(watch.says("Service default/web: ClusterIP")) << watch.said();
+  ASSERT_TRUE(watch.says("ready")) << watch.said();
+  EXPECT_EQ(ask("PATCH", "/apis/apps/v1/namespaces/default/deployments/web", R"({"spec":{"replicas":0}})"), 200);
+  ASSERT_TRUE(watch.says("connections are refused at once: no endpoint is ready")) << watch.said();
+  EXPECT_EQ(ask("PATCH", service, R"({"spec":{"internalTrafficPolicy":"Local"}})"), 200);
+  ASSERT_TRUE(watch.says("internalTrafficPolicy Local")) << watch.said();
+  EXPECT_EQ(ask("DELETE", service, ""), 200);
+  EXPECT_FALSE(watch.says("what it never says")) << watch.said();  // up to its end
+  EXPECT_EQ(watch.end(0), 2);
+}
+
+TEST_F(ObserveTest, AServiceIsNotWatchedInFiles) {
+  Ended refused = carrick("service default/web --watch -f " + write_manifest(kTwoTiers));
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("--watch needs a running lab, not -f"), std::string::npos) << refused.err;
 }
 
 // Every port of a pod that is closed to the sender: as many kinds of packets as there are.
