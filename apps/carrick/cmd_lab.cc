@@ -42,7 +42,7 @@ void report(const char* command, const Error& error) {
 
 struct UpFlags {
   lab::LabConfig config;
-  std::vector<std::string> paths;
+  std::vector<std::string> paths, images;
   std::string family = "dual", routing = "native", lb_mode = "snat", output = "text", kubeconfig;
   int timeout_seconds = 120;
 };
@@ -145,6 +145,14 @@ Result<void> up(UpFlags flags) {
                                                  : lab::IpFamily::kDual;
   flags.config.vxlan = flags.routing == "vxlan";
   flags.config.dsr = flags.lb_mode == "dsr";
+  for (const std::string& image : flags.images) {
+    const size_t equals = image.rfind('=');
+    const std::string path = equals == std::string::npos ? "" : image.substr(equals + 1);
+    if (equals == 0 || !path.starts_with('/') || ::access(path.c_str(), X_OK) != 0)
+      return fail(ErrorKind::kInvalid, "--image {}: NAME=PATH, with the absolute path of a program that can be run",
+                  image);
+    flags.config.images.emplace_back(image.substr(0, equals), path);
+  }
   TRY_VOID(lab::check_config(flags.config));
   if (!flags.config.data_dir.empty()) {
     std::error_code error;
@@ -325,6 +333,10 @@ void add_up(CLI::App& lab) {
   command->add_flag("--uplink-queue", flags->config.uplink_queue,
                     "send through each node's uplink queue, so that a capture on the node's eth0 sees all packets "
                     "(they go straight to the other end else, which is faster)");
+  command
+      ->add_option("--image", flags->images,
+                   "NAME=PATH: containers of image NAME run this program of the machine; may be repeated")
+      ->take_all();
   command->add_option("--data", flags->config.data_dir,
                       "folder for the objects: a lab started with it again comes back as it was");
   command->add_option("--kubeconfig", flags->kubeconfig, "also write the kubeconfig to this file");

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "commands.h"
+#include "lab/programs/programs.h"
 
 namespace carrick::app {
 int exit_code = 0;
@@ -12,6 +13,9 @@ int exit_code = 0;
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  // In a container of a lab this file lies under the names of programs that images would hold.
+  if (const auto program = argc > 0 ? carrick::lab::built_in_program(argv[0]) : nullptr)
+    return program({argv, argv + argc});
   CLI::App app{"Carrick: the Kubernetes network in one program"};
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("carrick ") + CARRICK_VERSION);

@@ -47,16 +47,22 @@ Result<void> check_config(const LabConfig& config) {
     return fail(ErrorKind::kInvalid, "--nodes {}: a lab has 1 to {} nodes", config.nodes, kMaxNodes);
   if (config.api_port < 0 || config.api_port > 65535)
     return fail(ErrorKind::kInvalid, "--api-port {}: not a port", config.api_port);
+  for (const auto& [name, path] : config.images)
+    if (name.empty() || !path.starts_with('/'))
+      return fail(ErrorKind::kInvalid, "--image {}={}: NAME=PATH, with the absolute path of a program", name, path);
   return {};
 }
 
 std::string encode_config(const LabConfig& config) {
+  json::array images;
+  for (const auto& [name, path] : config.images) images.push_back(json::object{{"name", name}, {"path", path}});
   return json::serialize(json::object{{"name", config.name},
                                       {"nodes", config.nodes},
                                       {"family", family_word(config.family)},
                                       {"vxlan", config.vxlan},
                                       {"dsr", config.dsr},
                                       {"uplinkQueue", config.uplink_queue},
+                                      {"images", images},
                                       {"data_dir", config.data_dir},
                                       {"kubeconfig_path", config.kubeconfig_path},
                                       {"api_port", config.api_port},
@@ -75,6 +81,8 @@ Result<LabConfig> decode_config(std::string_view text) try {
   config.vxlan = document.at("vxlan").as_bool();
   config.dsr = document.at("dsr").as_bool();
   config.uplink_queue = document.at("uplinkQueue").as_bool();
+  for (const json::value& image : document.at("images").as_array())
+    config.images.emplace_back(std::string(image.at("name").as_string()), std::string(image.at("path").as_string()));
   config.data_dir = word("data_dir");
   config.kubeconfig_path = word("kubeconfig_path");
   config.api_port = document.at("api_port").to_number<int>();

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -24,6 +25,8 @@ struct LabConfig {
   int api_port = 0;             // on 127.0.0.1 of the machine; 0 = any free one
   std::string cni_binary;       // path of carrick-cni on the machine
   std::string cgroup_mount;     // of cgroup v2
+  // Images that are programs of the machine: name and absolute path.
+  std::vector<std::pair<std::string, std::string>> images;
 
   bool has_v4() const { return family != IpFamily::kIpv6; }
   bool has_v6() const { return family != IpFamily::kIpv4; }

@@ -23,6 +23,7 @@
 #include "lab/pods/container_log.h"
 #include "lab/pods/container_spec.h"
 #include "lab/pods/material_fields.h"
+#include "lab/programs/programs.h"
 
 namespace carrick::lab {
 namespace {
@@ -45,7 +46,8 @@ const json::object* find_container(const json::object& pod, const std::string& n
 
 }  // namespace
 
-bool runs_as_process(const k8s::Container& container) {
+bool runs_as_process(const LabConfig& config, const k8s::Container& container) {
+  if (image_program(config, container.image)) return true;
   if (container.command.empty()) return false;
   const std::string& program = container.command.front();
   if (program.find('/') != std::string::npos) return program.front() == '/' && is_program(program);
@@ -120,7 +122,8 @@ struct Containers::Impl : std::enable_shared_from_this<Containers::Impl> {
 Containers::Containers(asio::io_context& io, const LabConfig& config, const Sandbox& sandbox,
                        std::shared_ptr<const k8s::Pod> pod, Around around, bool taken_over)
     : impl_(std::make_shared<Impl>(io, config, sandbox, std::move(pod), std::move(around))) {
-  for (size_t i = 0; i < impl_->processes.size(); ++i) impl_->processes[i].is_process = runs_as_process(impl_->spec(i));
+  for (size_t i = 0; i < impl_->processes.size(); ++i)
+    impl_->processes[i].is_process = runs_as_process(config, impl_->spec(i));
   if (taken_over) impl_->machine.resume_initialized();
 }
 
@@ -241,8 +244,15 @@ Result<void> Containers::Impl::write_container(size_t index, PodDocument& docume
   otherwise("HOSTNAME", sandbox.hostname);
   otherwise("HOME", "/root");
   ContainerSpec made = TRY(container_spec(document.pod, *stored, env, folder() + "/volumes"));
-  for (const auto* words : {&container.command, &container.args})
-    for (const std::string& word : *words) made.command.push_back(expand_variables(word, env));
+  // `command` takes the place of the image's entrypoint, and then its default arguments go, too.
+  const auto image = image_program(config, container.image).value_or(ImageProgram{});
+  const auto& words = container.command.empty() ? image.entrypoint : container.command;
+  const bool defaults = container.command.empty() && container.args.empty();
+  made.command = words;
+  made.command.insert(made.command.end(), defaults ? image.default_args.begin() : container.args.begin(),
+                      defaults ? image.default_args.end() : container.args.end());
+  for (std::string& word : made.command) word = expand_variables(word, env);
+  made.mounts.insert(made.mounts.begin(), image.files.begin(), image.files.end());
   TRY_VOID(make_volumes(document.pod, document.material, folder(), made.mounts));
   const ContainerPaths paths(folder(), container.name);
   TRY_VOID(make_directories(paths.folder, 0700));

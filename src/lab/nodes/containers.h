@@ -15,9 +15,9 @@
 
 namespace carrick::lab {
 
-// A container whose `command` names a program of this machine runs as that program; every other one is played by the
-// responder.
-bool runs_as_process(const k8s::Container& container);
+// A container runs as a process whose image is a built-in program, or whose `command`
+// names a program of this machine; every other one is played by the responder.
+bool runs_as_process(const LabConfig& config, const k8s::Container& container);
 
 // The process that makes or enters a container. Still to come: the command, after "--".
 SpawnRequest container_request(const LabConfig& config, const Sandbox& sandbox, const std::string& container);

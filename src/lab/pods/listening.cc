@@ -18,7 +18,10 @@ namespace {
 constexpr auto kPeriod = std::chrono::milliseconds(10);  // the kernel tells nobody when a socket begins to listen
 constexpr std::string_view kTcpListen = "0A", kUdpUnconnected = "07";
 
-bool runs_a_program(const k8s::Pod& pod) { return std::ranges::any_of(pod.spec.containers, runs_as_process); }
+bool runs_a_program(const LabConfig& config, const k8s::Pod& pod) {
+  return std::ranges::any_of(pod.spec.containers,
+                             [&](const k8s::Container& container) { return runs_as_process(config, container); });
+}
 
 std::vector<std::string_view> words_of(std::string_view line) {
   auto words = split(line, ' ');
@@ -68,7 +71,8 @@ void add_open_ports(std::string_view table, net::Protocol protocol, std::set<des
 std::vector<SilentPort> silent_ports(const RunningLab& lab, const k8s::Snapshot& snapshot, const PodFilter& filter) {
   std::vector<SilentPort> out;
   for (const auto& [key, pod] : snapshot.pods) {
-    if (pod->status.phase != "Running" || pod->metadata.deletionTimestamp || !runs_a_program(*pod)) continue;
+    if (pod->status.phase != "Running" || pod->metadata.deletionTimestamp || !runs_a_program(lab.record.config, *pod))
+      continue;
     if (filter && !filter(*pod)) continue;
     auto sandbox = load_sandbox(lab.paths.pod(key.namespace_, key.name));
     if (!sandbox) continue;  // it comes or goes
