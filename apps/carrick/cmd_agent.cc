@@ -71,6 +71,13 @@ void add_agent(CLI::App& app) {
       ->check(CLI::IsMember({"snat", "dsr"}))
       ->capture_default_str();
   command->add_option("--upstream-dns", flags->upstream_dns, "resolver for names outside the cluster; may be repeated");
+  command->add_flag("!--no-autopath", flags->options.autopath,
+                    "answer a pod's first question of a walk through its search path as it is, not with what the walk "
+                    "would find");
+  command
+      ->add_option("--resolv-conf", flags->options.resolv_conf,
+                   "of the node, as kubelet's option: pods inherit its search path; empty for none")
+      ->capture_default_str();
   command->add_option("--cluster-domain", flags->options.cluster_domain, "DNS zone of the cluster")
       ->capture_default_str();
   command->add_option("--service-cidr", flags->service_cidrs,

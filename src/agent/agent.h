@@ -24,11 +24,13 @@ struct AgentOptions {
   bool dsr = false;                              // direct server return; see desired::NodeView
   std::vector<net::SocketAddress> upstream_dns;  // for names outside the cluster
   std::string cluster_domain = "cluster.local";
-  std::vector<net::Prefix> service_cidrs;     // reverse DNS zones
-  bool external_ips = true;                   // forward externalIPs of Services
-  uint16_t health_port = 10256;               // /healthz and /livez, as kube-proxy's; 0 = nowhere
-  std::optional<net::SocketAddress> metrics;  // where /metrics is served by HTTP, too
-  bool small_maps = false;                    // a node of a lab: few connections, many nodes on one machine
+  bool autopath = true;                          // dns::DnsOptions
+  std::string resolv_conf = "/etc/resolv.conf";  // the node's, whose search path pods inherit; empty = none
+  std::vector<net::Prefix> service_cidrs;        // reverse DNS zones
+  bool external_ips = true;                      // forward externalIPs of Services
+  uint16_t health_port = 10256;                  // /healthz and /livez, as kube-proxy's; 0 = nowhere
+  std::optional<net::SocketAddress> metrics;     // where /metrics is served by HTTP, too
+  bool small_maps = false;                       // a node of a lab: few connections, many nodes on one machine
 };
 
 // Runs until SIGTERM or SIGINT; pods, maps and programs stay as they are then. In the calling process's network

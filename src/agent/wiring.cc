@@ -18,11 +18,13 @@
 #include "agent/node_links.h"
 #include "agent/service_hits.h"
 #include "agent/status.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/metrics_page.h"
 #include "cni/conflist.h"
 #include "cni/server.h"
 #include "dns/dns.h"
+#include "dns/resolv_conf.h"
 #include "kernel/link_counters.h"
 #include "realize/stale_sockets.h"
 #include "watch/watch.h"
@@ -185,6 +187,10 @@ class Node {
   void start_dns() {
     dns::DnsOptions dns_options{
         .upstreams = options_.upstream_dns, .zone = options_.cluster_domain, .server_id = options_.node_name};
+    dns_options.autopath = options_.autopath;
+    if (!options_.resolv_conf.empty())
+      if (auto text = read_file(options_.resolv_conf))
+        dns_options.node_searches = dns::parse_resolv_conf(*text).searches;
     for (const auto& address : links_.dns_addresses) dns_options.listen.push_back({address, 53});
     auto server = std::make_unique<dns::DnsServer>(dns_options);
     if (auto started = server->start(); !started) {

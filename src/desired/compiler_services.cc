@@ -200,13 +200,21 @@ void Compiler::State::set_service_names(ServiceState& state, ServiceNames fresh)
   state.own_name = fresh.service;
 }
 
-void Compiler::State::set_pod_name(const k8s::NamespacedName& key, const k8s::Pod* pod) {
+void Compiler::State::set_resolver(const net::IpAddress& address, const std::optional<PodResolver>& fresh) {
+  auto& resolvers = tables.names.resolvers;
+  auto known = resolvers.find(address);
+  if (fresh && (known == resolvers.end() || known->second != *fresh)) resolvers.insert_or_assign(address, *fresh);
+  if (!fresh && known != resolvers.end()) resolvers.erase(address);
+}
+
+void Compiler::State::set_pod_name(const k8s::NamespacedName& key, const k8s::Snapshot& snapshot) {
+  auto object = snapshot.pods.find(key);
+  const k8s::Pod* pod = object == snapshot.pods.end() ? nullptr : object->second.get();
   std::set<net::IpAddress> touched;
   auto known = pod_addresses.find(key);
   std::vector<net::IpAddress> fresh;
   if (pod && has_identity(*pod)) fresh = addresses_of(*pod);
   if (known != pod_addresses.end()) {
-    if (known->second == fresh) return;
     for (const auto& address : known->second) {
       touched.insert(address);
       pod_names[address].erase(key);
@@ -221,9 +229,14 @@ void Compiler::State::set_pod_name(const k8s::NamespacedName& key, const k8s::Po
   for (const auto& address : touched) {
     auto claim_of = pod_names.find(address);
     if (!claim_of->second.empty()) {
-      tables.names.pods.insert_or_assign(address, claim_of->second.begin()->namespace_);
+      const auto& first = *claim_of->second.begin();
+      if (auto at = tables.names.pods.find(address); at == tables.names.pods.end() || at->second != first.namespace_)
+        tables.names.pods.insert_or_assign(address, first.namespace_);
+      auto holder = snapshot.pods.find(first);  // not there: its turn in this round comes
+      set_resolver(address, holder == snapshot.pods.end() ? std::nullopt : resolver_of(*holder->second));
     } else {
       tables.names.pods.erase(address);
+      set_resolver(address, std::nullopt);
       pod_names.erase(claim_of);
     }
   }
@@ -231,8 +244,7 @@ void Compiler::State::set_pod_name(const k8s::NamespacedName& key, const k8s::Po
 
 void Compiler::State::update_names(Round& round) {
   for (const auto& key : round.pods) {
-    auto object = round.snapshot.pods.find(key);
-    set_pod_name(key, object == round.snapshot.pods.end() ? nullptr : object->second.get());
+    set_pod_name(key, round.snapshot);
   }
   if (!round.nodes && !round.namespaces && !round.service_namespaces && !round.services.contains(node.dns_service) &&
       tables.names.synced == round.snapshot.synced)
@@ -249,6 +261,7 @@ void Compiler::State::update_names(Round& round) {
   fresh.reverse = std::move(tables.names.reverse);
   fresh.endpoints = std::move(tables.names.endpoints);
   fresh.pods = std::move(tables.names.pods);
+  fresh.resolvers = std::move(tables.names.resolvers);
   tables.names = std::move(fresh);
 }
 

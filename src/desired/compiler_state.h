@@ -107,7 +107,8 @@ struct Compiler::State {
   std::map<k8s::NamespacedName, std::vector<net::IpAddress>> pod_addresses;
   std::map<net::IpAddress, Keys> pod_names;
   void set_service_names(ServiceState& state, ServiceNames fresh);
-  void set_pod_name(const k8s::NamespacedName& key, const k8s::Pod* pod);
+  void set_resolver(const net::IpAddress& address, const std::optional<PodResolver>& fresh);
+  void set_pod_name(const k8s::NamespacedName& key, const k8s::Snapshot& snapshot);
 };
 
 }  // namespace carrick::desired

@@ -91,15 +91,19 @@ class Walk {
     if (random_.chance(10)) pod.spec.hostNetwork = true;
     if (random_.chance(10)) pod.status.podIPs.clear(), pod.status.podIP.clear();
     if (random_.chance(10)) pod.status.podIPs = {{"10.1.2.77"}};  // two pods may claim one address
+    if (random_.chance(10)) pod.spec.dnsConfig = k8s::PodDNSConfig{.searches = {"team.example"}};
   }
 
   void change_pod() {
     auto& pods = cluster_.snapshot.pods;
     if (pods.empty()) return;
     k8s::Pod pod = *std::next(pods.begin(), random_.below(static_cast<int>(pods.size())))->second;
-    switch (random_.below(5)) {
+    switch (random_.below(6)) {
       case 0:
         pod.metadata.labels = random_.labels();
+        break;
+      case 5:
+        pod.spec.dnsPolicy = random_.pick<std::string>({"ClusterFirst", "Default", "None"});
         break;
       case 3:
         pod.status.podIPs = {{fmt::format("10.1.{}.{}", random_.below(3), 2 + random_.below(8))}};

@@ -20,6 +20,7 @@ struct Counters {
   Count tcp_connections{0}, tcp_refused{0};
   Count cache_hits{0}, cache_denial_hits{0}, cache_misses{0}, cache_entries{0};
   Count forward_requests{0}, forward_failures{0}, forward_health_failures{0}, forward_rejects{0}, forward_loops{0};
+  Count autopath{0};
   Count tables{0}, table_names{0}, table_serial{0};
   std::atomic<bool> synced{false};
 

@@ -20,6 +20,9 @@ struct DnsOptions {
   std::vector<net::SocketAddress> upstreams;  // for names outside of the zones; empty: SERVFAIL for them
   std::string zone = "cluster.local";         // until the first table says
   std::string server_id;                      // answered to NSID (RFC 5001): the node's name
+  // A pod's first question of a walk through its search path is answered with what the walk would find (DNS-F4).
+  bool autopath = true;
+  std::vector<std::string> node_searches;  // of the node's resolv.conf, which pods inherit
   enum class PodRecords { kDisabled, kInsecure, kVerified } pod_records = PodRecords::kInsecure;
   std::chrono::milliseconds upstream_timeout{2000};
   size_t max_concurrent = 1000;  // questions at upstreams; more are refused

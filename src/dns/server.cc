@@ -8,7 +8,7 @@
 #include "dns/dns.h"
 #include "dns/forward/forwarder.h"
 #include "dns/transport/transport.h"
-#include "dns/zone/zone.h"
+#include "dns/zone/search_walk.h"
 
 namespace carrick::dns {
 namespace {
@@ -18,19 +18,30 @@ namespace asio = boost::asio;
 // Zone first, forwarder for the rest.
 class ClusterResponder : public Responder {
  public:
-  ClusterResponder(std::shared_ptr<const desired::NameTable> table, PodRecords pods, std::string server_id,
-                   std::shared_ptr<Forwarder> forwarder)
+  ClusterResponder(std::shared_ptr<const desired::NameTable> table, const DnsOptions& options, PodRecords pods,
+                   std::shared_ptr<Forwarder> forwarder, std::shared_ptr<Counters> counters)
       : pods_(pods),
-        server_id_(std::move(server_id)),
-        zone_(std::make_unique<Zone>(std::move(table), pods)),
-        forwarder_(std::move(forwarder)) {}
+        server_id_(options.server_id),
+        autopath_(options.autopath),
+        node_{.searches = options.node_searches},
+        zone_(std::make_shared<Zone>(std::move(table), pods)),
+        forwarder_(std::move(forwarder)),
+        counters_(std::move(counters)) {}
 
   void take(std::shared_ptr<const desired::NameTable> table) {
-    zone_ = std::make_unique<Zone>(std::move(table), pods_);
+    zone_ = std::make_shared<Zone>(std::move(table), pods_);
   }
 
-  std::optional<Message> answer_now(const Message& query, const Asker&) override {
+  std::optional<Message> answer_now(const Message& query, const Asker& asker) override {
     Answer answer = zone_->resolve(*query.question);
+    if (auto walk = walk_of(*zone_, query, answer, asker)) {
+      while (walk->advance() == SearchWalk::State::kAsk) {
+        auto cached = forwarder_->cached(outside_question(query, walk->asking()));
+        if (!cached) return std::nullopt;
+        walk->told(std::move(*cached));
+      }
+      return finish(query, std::move(answer), *walk);
+    }
     if (!answer.outside && !answer.chase) return finish(query, std::move(answer), nullptr);
     if (answer.outside && forwarder_->is_own_probe(*query.question)) {
       answer.rcode = kRefused;
@@ -47,8 +58,15 @@ class ClusterResponder : public Responder {
     return finish(query, std::move(answer), &upstream);
   }
 
-  asio::awaitable<std::optional<Message>> answer_later(Message query, Asker) override {
-    Answer answer = zone_->resolve(*query.question);
+  asio::awaitable<std::optional<Message>> answer_later(Message query, Asker asker) override {
+    const auto zone = zone_;  // this one to the end, whatever table comes meanwhile
+    Answer answer = zone->resolve(*query.question);
+    if (auto walk = walk_of(*zone, query, answer, asker)) {
+      while (walk->advance() == SearchWalk::State::kAsk)
+        walk->told(co_await forwarder_->ask(outside_question(query, walk->asking())));
+      co_return finish(query, std::move(answer), *walk);
+    }
+    if (!answer.outside && !answer.chase) co_return finish(query, std::move(answer), nullptr);
     Message upstream = co_await forwarder_->ask(outside_question(query, answer));
     co_return finish(query, std::move(answer), &upstream);
   }
@@ -62,6 +80,30 @@ class ClusterResponder : public Responder {
       out.recursion_desired = true;  // the answer is ours, so finding its rest is too
     }
     return out;
+  }
+
+  static ForwardQuestion outside_question(const Message& query, const Name& name) {
+    ForwardQuestion out{*query.question, true, query.edns && query.edns->dnssec_ok, query.checking_disabled};
+    out.question.name = name;
+    return out;
+  }
+
+  // Of a question that has no answer as it is, and whose resolver has other names to try.
+  std::optional<SearchWalk> walk_of(const Zone& zone, const Message& query, const Answer& answer,
+                                    const Asker& asker) const {
+    const Question& question = *query.question;
+    if (!autopath_ || answer.outside || answer.rcode != kNxDomain || !answer.answer.empty() ||
+        (question.type != kA && question.type != kAaaa) || !forwarder_->has_upstreams())
+      return std::nullopt;
+    auto names = names_tried_next(zone.table(), node_, question.name, asker.address.address);
+    if (names.empty()) return std::nullopt;
+    return SearchWalk(zone, question, std::move(names));
+  }
+
+  Message finish(const Message& query, Answer original, SearchWalk& walk) {
+    if (walk.advance() != SearchWalk::State::kFound) return finish(query, std::move(original), nullptr);
+    ++counters_->autopath;
+    return finish(query, std::move(walk.answer()), walk.upstream());
   }
 
   Message finish(const Message& query, Answer answer, const Message* upstream) {
@@ -89,8 +131,11 @@ class ClusterResponder : public Responder {
 
   PodRecords pods_;
   std::string server_id_;
-  std::unique_ptr<const Zone> zone_;
+  bool autopath_;
+  ResolvConf node_;
+  std::shared_ptr<const Zone> zone_;
   std::shared_ptr<Forwarder> forwarder_;
+  std::shared_ptr<Counters> counters_;
   std::minstd_rand random_{std::random_device{}()};
 };
 
@@ -151,7 +196,7 @@ Result<void> DnsServer::Impl::start() {
   forward.timeout = options.upstream_timeout;
   forward.max_concurrent = options.max_concurrent;
   forwarder = std::make_shared<Forwarder>(io.get_executor(), forward, counters);
-  responder = std::make_shared<ClusterResponder>(empty, pod_records(options.pod_records), options.server_id, forwarder);
+  responder = std::make_shared<ClusterResponder>(empty, options, pod_records(options.pod_records), forwarder, counters);
   TransportLimits limits;
   limits.tcp_connections = options.tcp_connections;
   limits.tcp_idle = options.tcp_idle;

@@ -42,10 +42,10 @@ std::unique_ptr<StaticResolver> make_outside() {
 }
 
 struct Served {
-  explicit Served(DnsOptions options = {}) {
+  explicit Served(DnsOptions options = {}, const desired::NameTable& table = test::cluster_table()) {
     if (options.listen.empty()) options.listen = {kAny4, kAny6};
     server = std::make_unique<DnsServer>(options);
-    server->inbox().put(std::make_shared<desired::NameTable>(test::cluster_table()));
+    server->inbox().put(std::make_shared<desired::NameTable>(table));
     auto started = server->start();
     EXPECT_TRUE(started) << started.error().message;
   }
@@ -406,6 +406,43 @@ TEST(ServerTcp, AClientThatNeverReadsCostsOnlyItsOwnConnection) {
   for (int i = 0; i < 100; ++i)
     EXPECT_TRUE(ask(served.v4(), "web.default.svc.cluster.local A", i % 2 ? Via::kTcp : Via::kUdp));
   flood.join();
+}
+
+TEST(Server, OneAnswerSparesTheWalkThroughTheSearchPath) {  // DNS-F4
+  auto outside = make_outside();
+  auto table = test::cluster_table();
+  table.pods[ip("127.0.0.1")] = "default";
+  Served served({.upstreams = outside->listening()}, table);
+  ASSERT_TRUE(ask(served.v4(), "web.outside.test A"));  // the question for loops has gone before
+  const uint64_t before = outside->questions();
+  const std::string asked = "www.example.com.default.svc.cluster.local";
+  for (Via via : {Via::kUdp, Via::kTcp})
+    for (const auto& [type, address] : {std::pair("A", "203.0.113.10"), std::pair("AAAA", "2001:db8:203::10")}) {
+      auto reply = ask(served.v4(), asked + " " + type, via);
+      ASSERT_TRUE(reply);
+      EXPECT_EQ(reply->rcode, "NOERROR");
+      EXPECT_THAT(texts(reply->answer),
+                  ElementsAre(asked + " CNAME www.example.com.", "www.example.com CNAME example.com.",
+                              fmt::format("example.com {} {}", type, address)));
+    }
+  EXPECT_EQ(outside->questions() - before, 2u) << "one of each family, then from the cache";
+  auto absent = ask(served.v4(), "none.test.default.svc.cluster.local A");
+  ASSERT_TRUE(absent);
+  EXPECT_EQ(absent->rcode, "NXDOMAIN");
+  auto unknown = ask(served.v6(), asked + " A");
+  ASSERT_TRUE(unknown);
+  EXPECT_EQ(unknown->rcode, "NXDOMAIN") << "nobody's search path is known there";
+  EXPECT_EQ(served.server->stats().autopath, 4u);
+}
+
+TEST(Server, AutopathCanBeSwitchedOff) {
+  auto outside = make_outside();
+  auto table = test::cluster_table();
+  table.pods[ip("127.0.0.1")] = "default";
+  Served served({.upstreams = outside->listening(), .autopath = false}, table);
+  auto reply = ask(served.v4(), "www.example.com.default.svc.cluster.local A");
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->rcode, "NXDOMAIN");
 }
 
 TEST(Server, RefusesAddressesItCannotAnswerFrom) {

@@ -37,6 +37,7 @@ DnsStats Counters::read() const {
   out.duration_seconds = static_cast<double>(duration_ns) / 1e9;
   out.tcp_connections = tcp_connections;
   out.tcp_refused = tcp_refused;
+  out.autopath = autopath;
   out.cache_hits = cache_hits;
   out.cache_denial_hits = cache_denial_hits;
   out.cache_misses = cache_misses;
@@ -64,6 +65,8 @@ std::string DnsStats::prometheus() const {
   for (const auto& [rcode, count] : responses)
     page.sample("coredns_dns_responses_total", fmt::format("rcode=\"{}\"", rcode), count);
   add_durations(page, *this);
+  page.family("coredns_autopath_success_total", "counter", "Walks through a search path that one answer spared.");
+  page.sample("coredns_autopath_success_total", "", autopath);
   page.family("coredns_cache_hits_total", "counter", "Questions about outside names answered from the cache.");
   page.sample("coredns_cache_hits_total", "type=\"success\"", cache_hits);
   page.sample("coredns_cache_hits_total", "type=\"denial\"", cache_denial_hits);

@@ -26,6 +26,7 @@ struct DnsStats {
   uint64_t cache_hits = 0, cache_denial_hits = 0, cache_misses = 0, cache_entries = 0;
   uint64_t forward_requests = 0, forward_failures = 0, forward_health_failures = 0, forward_rejects = 0,
            forward_loops = 0;
+  uint64_t autopath = 0;                                   // walks through a search path that one answer spared
   uint64_t tables = 0, table_names = 0, table_serial = 0;  // NameTables taken, names in the present one, its serial
   bool synced = false;
 

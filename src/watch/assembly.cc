@@ -57,6 +57,8 @@ void trim_for_tables(k8s::Pod& pod) {
   k8s::PodSpec spec;
   spec.nodeName = std::move(pod.spec.nodeName);
   spec.hostNetwork = pod.spec.hostNetwork;
+  if (pod.spec.dnsPolicy != "ClusterFirst") spec.dnsPolicy = std::move(pod.spec.dnsPolicy);
+  spec.dnsConfig = std::move(pod.spec.dnsConfig);
   for (auto* containers : {&pod.spec.containers, &pod.spec.initContainers}) {
     for (auto& from : *containers) {
       k8s::Container kept;

@@ -120,12 +120,25 @@ NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node) {
   return out;
 }
 
-SharedMap<net::IpAddress, std::string> compile_pod_names(const k8s::Snapshot& snapshot) {
-  SharedMap<net::IpAddress, std::string> out;
-  for (const auto& [key, pod] : snapshot.pods)
-    if (has_identity(*pod))
-      for (const auto& address : addresses_of(*pod)) out.emplace(address, key.namespace_);
+std::optional<PodResolver> resolver_of(const k8s::Pod& pod) {
+  const auto& spec = pod.spec;
+  if ((spec.dnsPolicy.empty() || spec.dnsPolicy == "ClusterFirst") && !spec.dnsConfig) return std::nullopt;
+  PodResolver out{.policy = spec.dnsPolicy.empty() ? "ClusterFirst" : spec.dnsPolicy};
+  if (!spec.dnsConfig) return out;
+  out.nameservers = spec.dnsConfig->nameservers;
+  out.searches = spec.dnsConfig->searches;
+  for (const auto& option : spec.dnsConfig->options)
+    if (option.name == "ndots") out.ndots = option.value.value_or("");
   return out;
+}
+
+void add_pods(NameTable& table, const k8s::Snapshot& snapshot) {
+  for (const auto& [key, pod] : snapshot.pods) {
+    if (!has_identity(*pod)) continue;
+    const auto resolver = resolver_of(*pod);
+    for (const auto& address : addresses_of(*pod))
+      if (table.pods.emplace(address, key.namespace_).second && resolver) table.resolvers.emplace(address, *resolver);
+  }
 }
 
 NameTable compile_names(const k8s::Snapshot& snapshot, const NodeView& node) {
@@ -139,7 +152,7 @@ NameTable compile_names(const k8s::Snapshot& snapshot, const NodeView& node) {
     for (const auto& [address, name] : names.reverse) add_reverse(out, address, name);
     for (const auto& address : names.endpoints) add_endpoint(out, address, names.service);
   }
-  out.pods = compile_pod_names(snapshot);
+  add_pods(out, snapshot);
   return out;
 }
 

@@ -33,6 +33,14 @@ struct NameRow {
 
 using NameRows = SharedMap<std::string, NameRow>;
 
+// How a pod's resolv.conf differs from that of any pod of its namespace.
+struct PodResolver {
+  std::string policy;                              // spec.dnsPolicy
+  std::vector<std::string> nameservers, searches;  // spec.dnsConfig
+  std::string ndots;                               // of its options, as written; empty: not there
+  bool operator==(const PodResolver&) const = default;
+};
+
 struct NameTable {
   std::string zone = "cluster.local";
   uint32_t ttl = 5;     // seconds; also SOA TTL and MINIMUM (DNS-N1)
@@ -46,8 +54,9 @@ struct NameTable {
   std::vector<net::Prefix>
       reverse_zones;  // service and pod CIDRs: unknown addresses inside are NXDOMAIN, not forwarded
   std::set<std::string> namespaces;
-  SharedMap<net::IpAddress, std::string> pods;  // address -> namespace, for a-b-c-d.ns.pod and for the asking pod
-  std::vector<net::IpAddress> dns_service;      // glue of ns.dns (DNS-N5)
+  SharedMap<net::IpAddress, std::string> pods;       // address -> namespace, for a-b-c-d.ns.pod and for the asking pod
+  SharedMap<net::IpAddress, PodResolver> resolvers;  // of those pods that have one of their own
+  std::vector<net::IpAddress> dns_service;           // glue of ns.dns (DNS-N5)
   bool operator==(const NameTable&) const = default;
 };
 

@@ -32,7 +32,8 @@ std::set<std::string> zone_namespaces(const k8s::Snapshot& snapshot);
 // service.
 NameTable compile_zone(const k8s::Snapshot& snapshot, const NodeView& node);
 
-// Address -> namespace of living pods with an address of their own.
-SharedMap<net::IpAddress, std::string> compile_pod_names(const k8s::Snapshot& snapshot);
+// `pods` and `resolvers`: living pods with an address of their own; of several that claim one the first by name.
+void add_pods(NameTable& table, const k8s::Snapshot& snapshot);
+std::optional<PodResolver> resolver_of(const k8s::Pod& pod);
 
 }  // namespace carrick::desired

@@ -270,6 +270,7 @@ Result<void> Supervisor::start_agents() {
     flag("--routing", config_.vxlan ? "vxlan" : "native");
     flag("--lb-mode", config_.dsr ? "dsr" : "snat");
     for (const auto& resolver : resolver_addresses(config_)) flag("--upstream-dns", resolver.str());
+    flag("--resolv-conf", "");  // pods of a lab inherit nothing of the machine's
     TRY_VOID(children_.start("agent-" + node.name, request));
   }
   return children_.start("lab-nodes", own_process("lab-nodes"));
