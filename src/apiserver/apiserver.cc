@@ -79,6 +79,8 @@ Result<void> ApiServer::bootstrap() {
     k8s::json::object document{{"metadata", k8s::json::object{{"name", name}}}};
     TRY_VOID(parts_->door.create(namespaces, std::move(document)));
   }
+  if (auto made = parts_->registry.have_address_objects(); !made)
+    return fail(ErrorKind::kInternal, "ranges of ClusterIPs: {}", made.error().message);
   for (auto& [type, document] : standard_roles())
     if (!parts_->store->get(*type, key_of(document))) TRY_VOID(parts_->door.create(*type, std::move(document)));
   return {};

@@ -22,6 +22,8 @@ json::array endpoint_slice(const json::object& document, int64_t now);
 json::array network_policy(const json::object& document, int64_t now);
 json::array ingress(const json::object& document, int64_t now);
 json::array ingress_class(const json::object& document, int64_t now);
+json::array service_cidr(const json::object& document, int64_t now);
+json::array ip_address(const json::object& document, int64_t now);
 // table_rest.cc
 json::array plain(const json::object& document, int64_t now);
 json::array namespace_(const json::object& document, int64_t now);

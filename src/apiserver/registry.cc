@@ -53,14 +53,7 @@ Registry::Registry(Store& store, Options options)
       allocator_(options_.service_ranges, options_.random ? options_.random : unpredictable) {
   if (!options_.random) options_.random = unpredictable;
   if (!options_.now) options_.now = [] { return static_cast<int64_t>(std::time(nullptr)); };
-  const k8s::ResourceType* services = k8s::find_by_kind("v1", "Service");
-  if (!services) return;
-  for (const auto& [key, record] : store_.objects(*services)) allocator_.observe(record->document);
-  store_.subscribe([this, services](const StoreEvent& event) {
-    if (event.resource != services) return;
-    if (event.previous) allocator_.forget(event.previous->document);
-    if (event.type != controllers::ObjectEvent::Type::kDeleted) allocator_.observe(event.object->document);
-  });
+  follow_addresses();
 }
 
 std::string Registry::timestamp(int64_t offset_seconds) const {
@@ -160,6 +153,7 @@ StatusOr<> Registry::prepare_create(const k8s::ResourceType& type, json::object&
   if (is_kind(type, "", "pods")) prepare_new_pod(document);
   if (is_kind(type, "", "namespaces")) prepare_new_namespace(document);
   if (is_kind(type, "batch", "jobs")) prepare_new_job(document);
+  if (is_kind(type, "networking.k8s.io", "servicecidrs")) prepare_new_range(document);
   if (is_kind(type, "", "services")) {
     errors = allocator_.allocate(document, nullptr);
     document["status"] = json::object{{"loadBalancer", json::object{}}};
@@ -312,8 +306,13 @@ StatusOr<Record> Registry::finish_update(const k8s::ResourceType& type, const k8
 StatusOr<Record> Registry::put(const k8s::ResourceType& type, const k8s::NamespacedName& key, json::object document,
                                bool dry_run) {
   if (dry_run) return make_record(std::move(document), store_.revision());
+  const Record before = store_.get(custom_.stored_as(type), key);
+  if (is_kind(type, "", "services"))
+    if (auto held = hold_addresses(document); !held) return std::unexpected(held.error());
   auto record = store_.put(custom_.stored_as(type), key, std::move(document));
   if (!record) return std::unexpected(from_error(record.error()));
+  if (auto done = after_write(type, before ? &before->document : nullptr, &(*record)->document); !done)
+    return std::unexpected(done.error());
   return *record;
 }
 
@@ -324,6 +323,7 @@ StatusOr<Deletion> Registry::erase(const k8s::ResourceType& type, const k8s::Nam
   if (!record) return std::unexpected(from_error(record.error()));
   if (const CustomKind* custom = custom_.kind_of(type))
     if (auto finished = finish_definition(*custom); !finished) return std::unexpected(finished.error());
+  if (auto done = after_write(type, &(*record)->document, nullptr); !done) return std::unexpected(done.error());
   return Deletion{*record, true};
 }
 

@@ -55,6 +55,9 @@ class Registry {
   StatusOr<Record> set_scale(const k8s::ResourceType& type, const k8s::NamespacedName& key,
                              const k8s::json::object& scale, const ScalePaths& paths = {}, bool dry_run = false);
 
+  // SVC-A13: the ServiceCIDR of the start, and an IPAddress for each address of a stored Service.
+  StatusOr<> have_address_objects();
+
   const CustomTypes& custom() const { return custom_; }
   // How server-side apply sees the kind.
   MergeType merge_type_of(const k8s::ResourceType& type) const;
@@ -83,6 +86,19 @@ class Registry {
   StatusOr<Deletion> erase(const k8s::ResourceType& type, const k8s::NamespacedName& key, k8s::json::object last,
                            bool dry_run);
   std::string uuid();
+
+  // registry_addresses.cc
+  static const k8s::ResourceType& ranges();
+  static const k8s::ResourceType& addresses();
+  void follow_addresses();
+  void prepare_new_range(k8s::json::object& range) const;
+  StatusOr<> hold_addresses(const k8s::json::object& service);
+  StatusOr<> let_go_of_addresses(const k8s::json::object& before, const k8s::json::object* now);
+  StatusOr<> address_went(const k8s::json::object& address);
+  bool is_needed(const k8s::json::object& range) const;
+  StatusOr<> release_ranges();
+  // `before` and `now` may be null, not both.
+  StatusOr<> after_write(const k8s::ResourceType& type, const k8s::json::object* before, const k8s::json::object* now);
 
   // registry_custom.cc
   StatusOr<> prepare_custom(const k8s::ResourceType& type, k8s::json::object& document, const k8s::json::object* old);

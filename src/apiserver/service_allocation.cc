@@ -25,6 +25,12 @@ json::array to_array(const Texts& texts) {
 
 std::string quoted_list(const Texts& texts) { return json::serialize(to_array(texts)); }
 
+std::string list_of(const std::vector<net::Prefix>& cidrs) {
+  std::string out;
+  for (const net::Prefix& cidr : cidrs) out += (out.empty() ? "" : ", ") + cidr.str();
+  return out;
+}
+
 std::string service_type(const json::object& service) {
   const std::string_view type = text_at(service, "spec.type");
   return type.empty() ? "ClusterIP" : std::string(type);
@@ -44,8 +50,6 @@ uint64_t size_of(const net::Prefix& cidr) {
   const int host_bits = 128 - cidr.length();
   return uint64_t{1} << std::min(host_bits, 62);
 }
-
-std::string family_of(const net::Prefix& cidr) { return cidr.is_v4() ? "IPv4" : "IPv6"; }
 
 uint64_t band(uint64_t size, uint64_t divisor, uint64_t most) {
   if (size < 16) return 0;
@@ -274,13 +278,13 @@ class ServiceAllocator::Filling {
     const Texts families = texts_at(service_, "spec.ipFamilies");
     Texts ips = texts_at(service_, "spec.clusterIPs");
     for (size_t i = 0; i < families.size(); ++i) {
-      const auto cidr = std::ranges::find_if(allocator_.ranges_.cidrs,
-                                             [&](const net::Prefix& c) { return family_of(c) == families[i]; });
+      const auto ranges = allocator_.open_ranges(families[i]);
       if (i < ips.size()) {
-        check_address(ips, i, *cidr);
+        check_address(ips, i, ranges);
         continue;
       }
-      const auto address = allocator_.free_address(*cidr);
+      std::optional<net::IpAddress> address;
+      for (size_t k = 0; k < ranges.size() && !address; ++k) address = allocator_.free_address(ranges[k]);
       if (!address)
         return error("spec.clusterIPs",
                      fmt::format("{}: failed to allocate a serviceIP: range is full", quoted_list(ips)));
@@ -290,15 +294,17 @@ class ServiceAllocator::Filling {
     spec_["clusterIP"] = ips.empty() ? "" : ips.front();
   }
 
-  void check_address(const Texts& ips, size_t i, const net::Prefix& cidr) {
+  void check_address(const Texts& ips, size_t i, const std::vector<net::Prefix>& ranges) {
     const auto address = net::IpAddress::parse(ips[i]);
     if (!address) return;  // said by decide_families
-    if (!cidr.contains(*address))
+    // What it has it keeps, also when its range is being deleted.
+    const auto owner = allocator_.addresses_.find(*address);
+    if (owner != allocator_.addresses_.end() && owner->second == key_) return;
+    if (std::ranges::none_of(ranges, [&](const net::Prefix& cidr) { return cidr.contains(*address); }))
       return error("spec.clusterIPs", fmt::format("{}: failed to allocate IP {}: the provided IP ({}) is not in the "
                                                   "valid range. The range of valid IPs is {}",
-                                                  quoted_list(ips), ips[i], ips[i], cidr.str()));
-    const auto owner = allocator_.addresses_.find(*address);
-    if (owner != allocator_.addresses_.end() && owner->second != key_)
+                                                  quoted_list(ips), ips[i], ips[i], list_of(ranges)));
+    if (owner != allocator_.addresses_.end())
       error("spec.clusterIPs",
             fmt::format("{}: failed to allocate IP {}: provided IP is already allocated", quoted_list(ips), ips[i]));
   }

@@ -108,5 +108,94 @@ TEST_F(ServiceApi, SVC_A12_ACollectionOfServicesGoesByItsLabels) {
   EXPECT_THAT(names(must(call("GET", kServices), 200)), testing::ElementsAre("c"));
 }
 
+constexpr const char* kAddresses = "/apis/networking.k8s.io/v1/ipaddresses";
+constexpr const char* kRanges = "/apis/networking.k8s.io/v1/servicecidrs";
+std::string address(std::string_view ip) { return fmt::format("{}/{}", kAddresses, ip); }
+std::string range(std::string_view name) { return fmt::format("{}/{}", kRanges, name); }
+
+TEST_F(ServiceApi, SVC_A13_AnAddressIsAnObjectWhileItsServiceHasIt) {
+  ASSERT_TRUE(registry_.have_address_objects());
+  made(R"({"metadata":{"name":"s"},"spec":{"clusterIP":"10.96.0.10","ports":[{"port":80}]}})");
+  const json::object object = must(call("GET", address("10.96.0.10")), 200);
+  EXPECT_EQ(at(object, "spec.parentRef"), R"({"resource":"services","namespace":"default","name":"s"})");
+  EXPECT_EQ(
+      at(object, "metadata.labels"),
+      R"({"ipaddress.kubernetes.io/ip-family":"IPv4","ipaddress.kubernetes.io/managed-by":"ipallocator.k8s.io"})");
+  must(call("DELETE", address("10.96.0.10")), 200);
+  const json::object repaired = must(call("GET", address("10.96.0.10")), 200);
+  EXPECT_NE(at(repaired, "metadata.uid"), at(object, "metadata.uid")) << "made again";
+  must(call("PATCH", one("s"), R"({"spec":{"type":"ExternalName","externalName":"x.example"}})", kMerge), 200);
+  must(call("GET", address("10.96.0.10")), 404);
+  made(R"({"metadata":{"name":"t"},"spec":{"clusterIP":"10.96.0.10","ports":[{"port":80}]}})");
+  must(call("DELETE", one("t")), 200);
+  must(call("GET", address("10.96.0.10")), 404);
+}
+
+TEST_F(ServiceApi, SVC_A13_AddressesOfOthersAreTaken) {
+  for (const char* ip : {"255.255.255.255", "fe80::42:1dff:fe84:f9e2"})
+    must(
+        call(
+            "POST", kAddresses,
+            fmt::format(
+                R"({{"metadata":{{"name":"{}"}},"spec":{{"parentRef":{{"group":"foo","resource":"bar","name":"baz","namespace":"bat"}}}}}})",
+                ip)),
+        201);
+  must(call("POST", kAddresses,
+            R"({"metadata":{"name":"10.96.0.11"},"spec":{"parentRef":{"group":"foo","resource":"bar","name":"baz"}}})"),
+       201);
+  const json::object refused = must(
+      call("POST", one(), R"({"metadata":{"name":"s"},"spec":{"clusterIP":"10.96.0.11","ports":[{"port":80}]}})"), 422);
+  EXPECT_NE(text_at(refused, "message").find("provided IP is already allocated"), std::string_view::npos);
+  for (const char* bad : {"010.96.0.12", "2001:DB8::1", "web", ""})
+    must(call("POST", kAddresses,
+              fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{"parentRef":{{"resource":"bar","name":"baz"}}}}}})",
+                          bad)),
+         422);
+  must(call("POST", kAddresses, R"({"metadata":{"name":"10.96.0.12"},"spec":{}})"), 422);
+  must(call("PATCH", address("10.96.0.11"), R"({"spec":{"parentRef":{"name":"other"}}})", kMerge), 422);
+}
+
+TEST_F(ServiceApi, SVC_A13_AddedRangesGiveAddressesAndStayWhileTheyAreNeeded) {
+  ASSERT_TRUE(registry_.have_address_objects());
+  EXPECT_EQ(array_at(must(call("GET", range("kubernetes")), 200), "spec.cidrs")->at(0).as_string(), "10.96.0.0/16");
+  must(call("POST", one(), R"({"metadata":{"name":"s"},"spec":{"clusterIP":"203.0.113.10","ports":[{"port":80}]}})"),
+       422);
+  const json::object added =
+      must(call("POST", kRanges, R"({"metadata":{"name":"more"},"spec":{"cidrs":["203.0.113.0/24"]}})"), 201);
+  EXPECT_EQ(at(added, "metadata.finalizers"), R"(["networking.k8s.io/service-cidr-finalizer"])");
+  const json::object ready = array_at(added, "status.conditions")->at(0).as_object();
+  EXPECT_EQ(at(ready, "type") + at(ready, "status"), R"("Ready""True")");
+  made(R"({"metadata":{"name":"s"},"spec":{"clusterIP":"203.0.113.10","ports":[{"port":80}]}})");
+  must(call("PATCH", range("more"), R"({"spec":{"cidrs":["203.0.112.0/23"]}})", kMerge), 422);
+
+  must(call("DELETE", range("more")), 200);
+  const json::object waiting = must(call("GET", range("more")), 200);
+  EXPECT_EQ(text_at(array_at(waiting, "status.conditions")->at(0).as_object(), "reason"), "Terminating");
+  must(call("POST", one(), R"({"metadata":{"name":"t"},"spec":{"clusterIP":"203.0.113.11","ports":[{"port":80}]}})"),
+       422);
+  must(call("PATCH", one("s"), R"({"metadata":{"labels":{"a":"b"}}})", kMerge), 200);
+  must(call("DELETE", one("s")), 200);
+  must(call("GET", range("more")), 404);
+}
+
+TEST_F(ServiceApi, SVC_A13_ARangeThatAnotherCoversIsNotNeeded) {
+  ASSERT_TRUE(registry_.have_address_objects());
+  must(call("POST", kRanges, R"({"metadata":{"name":"small"},"spec":{"cidrs":["203.0.113.0/28"]}})"), 201);
+  made(R"({"metadata":{"name":"s"},"spec":{"clusterIP":"203.0.113.5","ports":[{"port":80}]}})");
+  must(call("DELETE", range("small")), 200);
+  must(call("GET", range("small")), 200);
+  must(call("POST", kRanges, R"({"metadata":{"name":"large"},"spec":{"cidrs":["203.0.113.0/24"]}})"), 201);
+  must(call("GET", range("small")), 404);
+  // The first one comes back: Services cannot be without.
+  must(call("DELETE", range("kubernetes")), 200);
+  EXPECT_EQ(at(must(call("GET", range("kubernetes")), 200), "metadata.deletionTimestamp"), "absent");
+}
+
+TEST_F(ServiceApi, SVC_A13_BadRangesAreRefused) {
+  for (const char* bad : {R"([])", R"(["10.1.0.0"])", R"(["10.1.0.1/24"])", R"(["10.1.0.0/24","10.2.0.0/24"])",
+                          R"(["10.1.0.0/24","2001:db8::/64","10.2.0.0/24"])"})
+    must(call("POST", kRanges, fmt::format(R"({{"metadata":{{"name":"bad"}},"spec":{{"cidrs":{}}}}})", bad)), 422);
+}
+
 }  // namespace
 }  // namespace carrick::apiserver

@@ -129,4 +129,18 @@ json::array ingress_class(const json::object& d, int64_t now) {
   return {name(d), text_at(d, "spec.controller"), or_none(parameters), created(d, now)};
 }
 
+json::array service_cidr(const json::object& d, int64_t now) {
+  const auto cidrs = texts(d, "spec.cidrs");
+  return {name(d), limited(cidrs, cidrs.size()), created(d, now)};
+}
+
+json::array ip_address(const json::object& d, int64_t now) {
+  std::string parent(text_at(d, "spec.parentRef.resource"));
+  constexpr std::pair<const char*, const char*> kParts[] = {
+      {"spec.parentRef.group", "."}, {"spec.parentRef.namespace", "/"}, {"spec.parentRef.name", "/"}};
+  for (const auto& [path, separator] : kParts)
+    if (const std::string_view part = text_at(d, path); !part.empty()) parent.append(separator).append(part);
+  return {name(d), or_none(parent), created(d, now)};
+}
+
 }  // namespace carrick::apiserver::printers

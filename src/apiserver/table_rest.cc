@@ -194,6 +194,8 @@ std::map<std::string, Printer> make_printers() {
       {"networkpolicies.networking.k8s.io", {{kName, {"Pod-Selector"}, kAge}, network_policy}},
       {"ingresses.networking.k8s.io", {{kName, {"Class"}, {"Hosts"}, {"Address"}, {"Ports"}, kAge}, ingress}},
       {"ingressclasses.networking.k8s.io", {{kName, {"Controller"}, {"Parameters"}, kAge}, ingress_class}},
+      {"servicecidrs.networking.k8s.io", {{kName, {"CIDRs"}, kAge}, service_cidr}},
+      {"ipaddresses.networking.k8s.io", {{kName, {"ParentRef"}, kAge}, ip_address}},
       {"namespaces", {{kName, {"Status"}, kAge}, namespace_}},
       {"configmaps", {{kName, number("Data"), kAge}, config_map}},
       {"secrets", {{kName, {"Type"}, number("Data"), kAge}, secret}},

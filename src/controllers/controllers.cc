@@ -10,6 +10,7 @@
 #include "controllers/lifecycle/event_expiry.h"
 #include "controllers/lifecycle/garbage_collector.h"
 #include "controllers/lifecycle/namespaces.h"
+#include "controllers/lifecycle/orphan_addresses.h"
 #include "controllers/lifecycle/system_services.h"
 #include "controllers/scheduling/node_ipam.h"
 #include "controllers/scheduling/scheduler.h"
@@ -58,6 +59,7 @@ struct Controllers::Core : std::enable_shared_from_this<Controllers::Core> {
     add<Scheduler>();
     add<GarbageCollector>();
     add<EventExpiry>();
+    add<OrphanAddresses>();
     // Last: by then most of what changes in one go has changed, and each Service is written once.
     add<EndpointSliceController>();
     add<LegacyEndpointsController>();

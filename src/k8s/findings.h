@@ -85,6 +85,8 @@ void check_metadata_update(const ObjectMeta& metadata, const ObjectMeta& old, Fi
 void check_service(const json::object& document, const json::object* old, Findings& findings);
 void check_networkpolicy(const json::object& document, Findings& findings);
 void check_endpointslice(const json::object& document, const json::object* old, Findings& findings);
+void check_service_cidr(const json::object& document, const json::object* old, Findings& findings);
+void check_ip_address(const json::object& document, const json::object* old, Findings& findings);
 void check_pod(const json::object& document, const json::object* old, Findings& findings);
 void check_deployment(const json::object& document, const json::object* old, Findings& findings);
 void check_replicaset(const json::object& document, const json::object* old, Findings& findings);

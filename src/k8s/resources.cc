@@ -61,6 +61,8 @@ std::vector<ResourceType> make_types() {
       make(networking, "NetworkPolicy", "networkpolicies", kNamespaced, kNone, {"netpol"}),
       make(networking, "Ingress", "ingresses", kNamespaced, kStatus, {"ing"}),
       make(networking, "IngressClass", "ingressclasses", kCluster),
+      make(networking, "ServiceCIDR", "servicecidrs", kCluster, kStatus),
+      make(networking, "IPAddress", "ipaddresses", kCluster, kNone, {"ip"}),
       make("coordination.k8s.io/v1", "Lease", "leases", kNamespaced),
       make("events.k8s.io/v1", "Event", "events", kNamespaced, kNone, {"ev"}),
       make("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", kNamespaced, kStatus, {"pdb"}),

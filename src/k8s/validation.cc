@@ -3,6 +3,7 @@
 #include "k8s/codec.h"
 #include "k8s/document.h"
 #include "k8s/findings.h"
+#include "net/ip.h"
 
 namespace carrick::k8s {
 namespace {
@@ -17,6 +18,12 @@ Complaints check_name(const ResourceType& type, std::string_view name) {
   if (&type == &resource<Service>()) return check_dns1035_label(name);
   if (&type == &resource<Namespace>() || &type == &resource<StatefulSet>()) return check_dns1123_label(name);
   if (type.group == "rbac.authorization.k8s.io") return check_path_segment(name);
+  if (type.plural == "ipaddresses" && type.group == "networking.k8s.io") {
+    const auto address = net::IpAddress::parse(name);
+    if (!address) return {"must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"};
+    if (address->str() != name) return {fmt::format("must be in canonical form (\"{}\")", address->str())};
+    return {};
+  }
   return check_dns1123_subdomain(name);
 }
 
@@ -115,6 +122,10 @@ void check_spec(const ResourceType& type, const json::object& document, const js
   if (&type == &resource<Job>()) return check_job(document, old, findings);
   if (&type == &resource<Node>()) return check_node(document, old, findings);
   if (&type == &resource<ConfigMap>()) return check_keyed_data(document, old, {"data", "binaryData"}, findings);
+  static const ResourceType* const service_cidr = find_by_kind("networking.k8s.io/v1", "ServiceCIDR");
+  if (&type == service_cidr) return check_service_cidr(document, old, findings);
+  static const ResourceType* const ip_address = find_by_kind("networking.k8s.io/v1", "IPAddress");
+  if (&type == ip_address) return check_ip_address(document, old, findings);
   static const ResourceType* const secret = find_by_kind("v1", "Secret");
   if (&type == secret) return check_keyed_data(document, old, {"data"}, findings);
 }

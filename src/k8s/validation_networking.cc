@@ -2,6 +2,7 @@
 #include <set>
 
 #include "k8s/codec.h"
+#include "k8s/document.h"
 #include "k8s/findings.h"
 #include "net/ip.h"
 
@@ -138,6 +139,50 @@ void check_endpointslice(const json::object& document, const json::object* old, 
   if (!old) return;
   if (const auto before = decode<EndpointSlice>(*old); before && before->addressType != slice.addressType)
     findings.invalid("addressType", slice.addressType, "field is immutable");
+}
+
+void check_service_cidr(const json::object& document, const json::object* old, Findings& findings) {
+  const auto cidrs_of = [](const json::object& from) {
+    std::vector<std::string> out;
+    const json::object* spec = child(from, "spec");
+    const json::value* list = spec ? member(*spec, "cidrs") : nullptr;
+    if (list && list->is_array())
+      for (const json::value& value : list->get_array())
+        if (value.is_string()) out.emplace_back(value.get_string());
+    return out;
+  };
+  const auto cidrs = cidrs_of(document);
+  if (cidrs.empty()) findings.required("spec.cidrs", "at least one CIDR required");
+  if (cidrs.size() > 2)
+    findings.invalid("spec.cidrs", cidrs, "may only hold up to 2 values");
+  else if (cidrs.size() == 2 && (cidrs[0].find(':') == cidrs[0].npos) == (cidrs[1].find(':') == cidrs[1].npos))
+    findings.invalid("spec.cidrs", cidrs,
+                     "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
+  for (size_t i = 0; i < cidrs.size(); ++i) {
+    const std::string path = at("spec.cidrs", i);
+    if (!check_cidr(cidrs[i], path, findings)) continue;
+    const net::Prefix cidr = *net::Prefix::parse(cidrs[i]);
+    if (cidr.str() != cidrs[i])
+      findings.invalid(path, cidrs[i], fmt::format("must be in canonical form (\"{}\")", cidr.str()));
+  }
+  if (old && cidrs_of(*old) != cidrs) findings.invalid("spec.cidrs", cidrs, "field is immutable");
+}
+
+void check_ip_address(const json::object& document, const json::object* old, Findings& findings) {
+  const json::object* spec = child(document, "spec");
+  const json::object* parent = spec ? child(*spec, "parentRef") : nullptr;
+  if (!parent) return findings.required("spec.parentRef");
+  const auto text = [&](const char* field) {
+    const json::value* value = member(*parent, field);
+    return value && value->is_string() ? std::string(value->get_string()) : std::string();
+  };
+  if (text("resource").empty()) findings.required("spec.parentRef.resource");
+  if (text("name").empty()) findings.required("spec.parentRef.name");
+  if (const std::string group = text("group"); !group.empty())
+    findings.invalid("spec.parentRef.group", group, check_dns1123_subdomain(group));
+  if (!old) return;
+  const json::object* before = child(*old, "spec");
+  if (before && *before != *spec) findings.invalid("spec", "", "field is immutable");
 }
 
 }  // namespace carrick::k8s
