@@ -40,8 +40,7 @@ TEST(Sctp, AnAssociationIsMadeOverRawSockets) {
   if (!netns) GTEST_SKIP() << "needs root: " << netns.error().message;
   const pid_t server = ::fork();
   if (server == 0) {
-    auto inside = kernel::NetnsScope::enter(netns->get());
-    (void)serve_sctp({80});
+    if (auto inside = kernel::NetnsScope::enter(netns->get())) (void)serve_sctp({80});
     ::_exit(1);
   }
   auto connect = [&](const char* address, uint16_t port) {
