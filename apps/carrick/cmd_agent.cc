@@ -70,6 +70,10 @@ void add_agent(CLI::App& app) {
           "gets them as they came, through a tunnel, and answers the client itself (dsr); the same on all nodes")
       ->check(CLI::IsMember({"snat", "dsr"}))
       ->capture_default_str();
+  command->add_flag(
+      "--reset-removed-endpoints", flags->options.reset_removed,
+      "reset TCP connections whose endpoint is in no EndpointSlice of the Service any more, at both ends; "
+      "not ready and terminating endpoints keep theirs (without it, as with kube-proxy: all do)");
   command->add_option("--upstream-dns", flags->upstream_dns, "resolver for names outside the cluster; may be repeated");
   command->add_flag("!--no-autopath", flags->options.autopath,
                     "answer a pod's first question of a walk through its search path as it is, not with what the walk "

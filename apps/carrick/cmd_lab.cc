@@ -337,6 +337,9 @@ void add_up(CLI::App& lab) {
       ->add_option("--image", flags->images,
                    "NAME=PATH: containers of image NAME run this program of the machine; may be repeated")
       ->take_all();
+  command->add_flag("--reset-removed-endpoints", flags->config.reset_removed,
+                    "reset TCP connections whose endpoint is in no EndpointSlice of the Service any more "
+                    "(they live on else, as with kube-proxy)");
   command->add_option("--data", flags->config.data_dir,
                       "folder for the objects: a lab started with it again comes back as it was");
   command->add_option("--kubeconfig", flags->kubeconfig, "also write the kubeconfig to this file");

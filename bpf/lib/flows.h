@@ -94,6 +94,17 @@ static __always_inline void flow_seen(const struct packet *p, struct flow_value 
   if (turn) flow_turn(p, flow);
 }
 
+/* Both directions are over, as after RST. The entries stay for what is under way. */
+GLOBAL int flow_reset(const struct packet *p, struct flow_value *flow) {
+  if (!p || !flow) return 0;
+  struct flow_key key;
+  reverse_key_of(flow, p->key.protocol, &key);
+  flow->flags |= FLOW_FIN | FLOW_FIN_PEER | FLOW_RESET;
+  struct flow_value *reverse = bpf_map_lookup_elem(&flows, &key);
+  if (reverse) reverse->flags |= FLOW_FIN | FLOW_FIN_PEER | FLOW_RESET;
+  return 0;
+}
+
 GLOBAL int flow_remove(const struct packet *p, const struct flow_value *flow) {
   if (!p || !flow) return 0;
   struct flow_key key;

@@ -59,12 +59,30 @@ static __always_inline const struct frontend_value *asked_frontend(const struct 
   return find_frontend(&any, p->key.tuple.dport_be, p->key.protocol, scope);
 }
 
+/* Answered TCP whose endpoint is none of the service any more, where such connections are ended. A service that is gone
+ * itself, or has given up this port, says nothing about its endpoints: there it counts whether a pod has the address.
+ */
+static __always_inline int endpoint_removed(const struct packet *p, const struct flow_value *old,
+                                            const struct frontend_value *frontend) {
+  const struct node_config *c = node();
+  __u16 answered = FLOW_SERVICE | FLOW_SEEN_REPLY;
+  if (!c || !(c->flags & NODE_RESET_REMOVED) || p->key.protocol != IPPROTO_TCP || p->tcp_flags & TCP_RST ||
+      (old->flags & answered) != answered)
+    return 0;
+  if (frontend && frontend->service_id == old->service_id)
+    return !is_listed(frontend, &old->tuple.dst, old->tuple.dport_be);
+  const struct peer_value *peer = find_peer(&old->tuple.dst);
+  return peer && (peer->kind == PEER_LOCAL_POD_CIDR || peer->kind == PEER_REMOTE_POD_CIDR);
+}
+
 /* Destination after services. */
 GLOBAL int judge_service(struct packet *p, const struct flow_value *old, struct scratch *s) {
   if (!p || !s) return DROP_FLOW_TABLE;
   const struct frontend_value *frontend = asked_frontend(p);
   if (old) {
-    if (keeps_translation(p, old, frontend)) {
+    int removed = endpoint_removed(p, old, frontend);
+    if (removed && !opens(p)) return DROP_ENDPOINT_REMOVED;
+    if (!removed && keeps_translation(p, old, frontend)) {
       s->flow.tuple = old->tuple;
       s->flow.service_id = old->service_id;
       s->flow.flags = old->flags & ~FLOW_NEXT_HOP;

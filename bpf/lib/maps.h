@@ -83,7 +83,8 @@ struct {
 struct scratch {
   struct flow_value flow, reverse;
   struct flow_key reverse_key;
-  __u32 refusal; /* enum wire_drop: why the client is refused, when it is not for want of a backend */
+  __u32 refusal;   /* enum wire_drop: why the client is refused, when it is not for want of a backend */
+  __u32 answering; /* a copy of the packet is being sent back: programs that meet it let it pass */
 };
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

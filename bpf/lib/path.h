@@ -5,6 +5,7 @@
 #include "lib/icmp.h"
 #include "lib/judge.h"
 #include "lib/refuse.h"
+#include "lib/reset.h"
 
 /* Need this packet not be judged? `flow` is of its own direction, and has not ended. */
 static __always_inline int is_judged(const struct flow_value *flow, const struct packet *p,
@@ -17,6 +18,7 @@ GLOBAL int slow_path(struct __sk_buff *skb, struct packet *p, struct flow_value 
   const struct node_config *c = node();
   struct scratch *s = scratch();
   if (!c || !s) return TC_ACT_SHOT;
+  if (s->answering) return TC_ACT_OK;
   if (p->kind == PACKET_ICMP_ERROR) return related(skb, p, c);
   __u32 now = flow_clock();
   if (old && flow_ended(old, p, now)) {
@@ -34,6 +36,11 @@ GLOBAL int slow_path(struct __sk_buff *skb, struct packet *p, struct flow_value 
   int verdict = judge(skb, p, old, c);
   if (verdict == JUDGE_PASS) return TC_ACT_OK;
   if (verdict) {
+    if (verdict == DROP_ENDPOINT_REMOVED) {
+      if (!old || reset_both(skb, p, old, c)) return TC_ACT_SHOT;
+      p->tick = 1;
+      return deliver(skb, p, &s->flow, c);
+    }
     if (old) {
       flow_remove(p, old);
       if (verdict == DROP_EGRESS_DENIED || verdict == DROP_INGRESS_DENIED) verdict = DROP_REVOKED;

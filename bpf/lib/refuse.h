@@ -42,7 +42,7 @@ GLOBAL int write_ip4(struct __sk_buff *skb, const struct packet *p, __u16 total,
   ip.saddr = v4_of(&p->key.tuple.dst);
   ip.daddr = v4_of(&p->key.tuple.src);
   ip.check = fold(bpf_csum_diff(0, 0, (void *)&ip, sizeof(ip), 0));
-  return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0) ? -1 : 0;
+  return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), BPF_F_RECOMPUTE_CSUM) ? -1 : 0;
 }
 
 GLOBAL int write_ip6(struct __sk_buff *skb, const struct packet *p, __u16 payload, __u8 protocol) {
@@ -50,7 +50,7 @@ GLOBAL int write_ip6(struct __sk_buff *skb, const struct packet *p, __u16 payloa
   struct ipv6hdr ip = {.version = 6, .payload_len = bpf_htons(payload), .nexthdr = protocol, .hop_limit = 64};
   __builtin_memcpy(&ip.saddr, &p->key.tuple.dst, 16);
   __builtin_memcpy(&ip.daddr, &p->key.tuple.src, 16);
-  return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), 0) ? -1 : 0;
+  return bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), BPF_F_RECOMPUTE_CSUM) ? -1 : 0;
 }
 
 static __always_inline __u64 pseudo_sum(const struct packet *p, __u32 length, __u8 protocol) {
@@ -67,17 +67,38 @@ static __always_inline __u64 pseudo_sum(const struct packet *p, __u32 length, __
   return (__u64)bpf_csum_diff(0, 0, (void *)&pseudo, sizeof(pseudo), 0);
 }
 
+/* Makes the packet this header alone, from where p goes to where it comes from. Of a packet whose checksum the device
+ * was to finish (which we cannot see) the field says the sum of the pseudo header; bpf_l4_csum_replace leaves it so for
+ * those, and makes it the whole sum for the others. */
+GLOBAL int write_tcp(struct __sk_buff *skb, const struct packet *p, struct tcphdr *tcp) {
+  if (!p || !tcp) return -1;
+  __u32 ip_size = p->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+  __u32 l4 = ETH_HLEN + ip_size;
+  if (bpf_skb_change_tail(skb, l4 + sizeof(*tcp), 0)) return -1;
+  if (p->family == 4 ? write_ip4(skb, p, ip_size + sizeof(*tcp), IPPROTO_TCP)
+                     : write_ip6(skb, p, sizeof(*tcp), IPPROTO_TCP))
+    return -1;
+  tcp->doff = 5;
+  tcp->check = 0;
+  __u64 sum = (__u64)bpf_csum_diff(0, 0, (void *)tcp, sizeof(*tcp), 0);
+  tcp->check = ~fold(pseudo_sum(p, sizeof(*tcp), IPPROTO_TCP));
+  sum += 2ull * tcp->check;
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  if (bpf_skb_store_bytes(skb, l4, tcp, sizeof(*tcp), BPF_F_INVALIDATE_HASH | BPF_F_RECOMPUTE_CSUM)) return -1;
+  if (bpf_l4_csum_replace(skb, l4 + __builtin_offsetof(struct tcphdr, check), 0, (__u32)sum, 0)) return -1;
+  bpf_csum_update(skb, ~(__u32)sum);
+  return 0;
+}
+
 GLOBAL int refuse_tcp(struct __sk_buff *skb, struct packet *p) {
   if (!p) return -1;
   struct tcphdr old, tcp = {};
   if (bpf_skb_load_bytes(skb, p->l4, &old, sizeof(old)) || old.rst) return -1;
-  __u32 ip_size = p->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
   __u32 payload = skb->len - p->l4;
   __u32 header = old.doff * 4;
   payload = payload > header ? payload - header : 0;
   tcp.source = old.dest;
   tcp.dest = old.source;
-  tcp.doff = 5;
   tcp.rst = 1;
   if (old.ack) {
     tcp.seq = old.ack_seq;
@@ -85,13 +106,7 @@ GLOBAL int refuse_tcp(struct __sk_buff *skb, struct packet *p) {
     tcp.ack = 1;
     tcp.ack_seq = bpf_htonl(bpf_ntohl(old.seq) + old.syn + old.fin + payload);
   }
-  tcp.check = fold(pseudo_sum(p, sizeof(tcp), IPPROTO_TCP) + (__u64)bpf_csum_diff(0, 0, (void *)&tcp, sizeof(tcp), 0));
-  __u32 size = ETH_HLEN + ip_size + sizeof(tcp);
-  if (bpf_skb_change_tail(skb, size, 0)) return -1;
-  if (p->family == 4 ? write_ip4(skb, p, ip_size + sizeof(tcp), IPPROTO_TCP)
-                     : write_ip6(skb, p, sizeof(tcp), IPPROTO_TCP))
-    return -1;
-  return bpf_skb_store_bytes(skb, ETH_HLEN + ip_size, &tcp, sizeof(tcp), BPF_F_INVALIDATE_HASH) ? -1 : 0;
+  return write_tcp(skb, p, &tcp);
 }
 
 struct icmp_head {

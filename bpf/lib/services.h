@@ -38,6 +38,16 @@ static __always_inline int is_member(const struct frontend_value *frontend, cons
   if (frontend->count <= FEW_BACKENDS) return is_one_of_few(frontend, address, port_be);
   struct member_key key = {.set = frontend->set, .port_be = port_be};
   copy_address(&key.address, address);
+  const __u32 *slot = bpf_map_lookup_elem(&members, &key);
+  return slot && *slot != MEMBER_LISTED;
+}
+
+/* One of the service's endpoints at all, chosen or not? */
+static __always_inline int is_listed(const struct frontend_value *frontend, const struct wire_address *address,
+                                     __be16 port_be) {
+  if (frontend->count <= FEW_BACKENDS && is_one_of_few(frontend, address, port_be)) return 1;
+  struct member_key key = {.set = frontend->set, .port_be = port_be};
+  copy_address(&key.address, address);
   return bpf_map_lookup_elem(&members, &key) != 0;
 }
 

@@ -86,7 +86,7 @@ static __always_inline int to_backend(struct bpf_sock_addr *ctx, int family) {
   }
   if (failed) return SOCKET_ALLOW; /* left alone, so that the packet path drops it: a Local policy times out */
   key.port_be = backend.port_be;
-  struct socket_value value = {.port_be = port_be};
+  struct socket_value value = {.port_be = port_be, .protocol = ctx->protocol, .service = frontend->service_id};
   copy_address(&key.backend, &backend.address);
   copy_address(&value.frontend, &destination);
   bpf_map_update_elem(&sockets, &key, &value, BPF_ANY);

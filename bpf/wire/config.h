@@ -11,6 +11,8 @@
 #define NODE_DSR 2
 /* Pods of other nodes are reached by the network's own routes: the tunnel is there for NODE_DSR alone. */
 #define NODE_NATIVE_ROUTING 4
+/* TCP connections to endpoints that are listed nowhere any more are reset; else they keep them (SVC-D18). */
+#define NODE_RESET_REMOVED 8
 
 /* One row. Absent node address of a family: all zero. */
 struct node_config {

@@ -33,7 +33,8 @@
 	X(DROP_NO_SUCH_PORT, "no_such_port", "the address is a ClusterIP whose service has no such port; the client is refused at once") \
 	X(DROP_NO_SUCH_SERVICE, "no_such_service", "the address is in the range of ClusterIPs and no service has it") \
 	X(DROP_SOURCE_RANGE, "source_range", "the client is in none of the service's loadBalancerSourceRanges") \
-	X(DROP_NOT_OPENED, "not_opened", "an answer or a reset of a TCP connection that is not known")
+	X(DROP_NOT_OPENED, "not_opened", "an answer or a reset of a TCP connection that is not known") \
+	X(DROP_ENDPOINT_REMOVED, "endpoint_removed", "the connection's endpoint is no longer one of the service; both ends are reset")
 
 /* clang-format on */
 

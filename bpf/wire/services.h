@@ -61,9 +61,11 @@ struct backend_value {
 #define BACKEND_LOCAL 1
 WIRE_ASSERT(sizeof(struct backend_value) == 24);
 
-/* Hash members: is this address still in the list? -> __u32 slot. Only of lists longer than FEW_BACKENDS; a shorter one is
- * looked through. */
+/* Hash members: is this address still in the list? -> __u32 slot. Only of lists longer than FEW_BACKENDS; a shorter one
+ * is looked through. Or MEMBER_LISTED: no backend, but an endpoint of the service all the same (not ready, or of
+ * another node); those stand here with NODE_RESET_REMOVED, whatever the length. */
 #define FEW_BACKENDS 16
+#define MEMBER_LISTED 0xffffffffu
 struct member_key {
   __u64 set;
   struct wire_address address;
@@ -113,7 +115,7 @@ WIRE_ASSERT(sizeof(struct socket_key) == 32);
 struct socket_value {
   struct wire_address frontend;
   __be16 port_be;
-  __u16 pad0;
-  __u32 pad1;
+  __u16 protocol; /* 0: not known */
+  __u32 service;  /* low half of the service_id */
 };
 WIRE_ASSERT(sizeof(struct socket_value) == 24);

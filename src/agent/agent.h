@@ -21,7 +21,8 @@ struct AgentOptions {
   std::string uplink;         // empty = the link towards the API server
   bool uplink_queue = false;  // send through the uplink's own queue even where its other end could take packets at once
   desired::Routing routing = desired::Routing::kNative;
-  bool dsr = false;                              // direct server return; see desired::NodeView
+  bool dsr = false;            // direct server return; see desired::NodeView
+  bool reset_removed = false;  // end connections to endpoints that are removed (docs/adr/0015); kube-proxy keeps them
   std::vector<net::SocketAddress> upstream_dns;  // for names outside the cluster
   std::string cluster_domain = "cluster.local";
   bool autopath = true;                          // dns::DnsOptions

@@ -25,7 +25,10 @@
 #include "cni/server.h"
 #include "dns/dns.h"
 #include "dns/resolv_conf.h"
+#include "kernel/connected_sockets.h"
 #include "kernel/link_counters.h"
+#include "kernel/netns.h"
+#include "realize/removed_connections.h"
 #include "realize/stale_sockets.h"
 #include "watch/watch.h"
 
@@ -106,6 +109,7 @@ class Node {
     view_.cluster_domain = options.cluster_domain;
     view_.service_cidrs = options.service_cidrs;
     view_.external_ips = options.external_ips;
+    view_.reset_removed = options.reset_removed;
     view_.dns_addresses = links_.dns_addresses;
   }
 
@@ -251,6 +255,7 @@ class Node {
                                .native_routing = view_.routing == desired::Routing::kNative,
                                .dsr = view_.dsr,
                                .uplink_peer = links_.uplink_peer,
+                               .reset_removed = options_.reset_removed,
                                .netns_cookie = links_.netns_cookie,
                                .addresses = view_.addresses};
     tables_ = &tables;
@@ -313,9 +318,30 @@ class Node {
       if (error) return;
       sockets_timer_pending_ = false;
       sockets_looked_at_ = realizer_->status().retired_backends;
-      if (auto ended = realize::end_stale_sockets(*programs_, kernel::linux_udp_sockets()); !ended)
+      if (auto ended = realize::end_stale_sockets(*programs_, kernel::linux_sockets()); !ended)
         log::warn("sockets whose backend is gone are not told: {}", ended.error().message);
+      if (options_.reset_removed) end_removed_connections();
     });
+  }
+
+  void end_removed_connections() {
+    const auto each = [this](const std::function<void()>& look) {
+      look();
+      const auto inside = [&]() -> Result<void> {
+        look();
+        return {};
+      };
+      for (const auto& path : cni_->namespaces())
+        if (auto ns = kernel::open_netns(path); !ns)
+          log::debug("no socket of {} is looked at: {}", path, ns.error().message);  // gone: DEL is on its way
+        else if (auto looked = kernel::in_netns(ns->get(), inside); !looked)
+          log::warn("sockets of {}: {}", path, looked.error().message);
+    };
+    auto ended = realize::end_removed_connections(*programs_, kernel::linux_sockets(), each);
+    if (!ended)
+      log::warn("connections to removed endpoints are not ended: {}", ended.error().message);
+    else if (*ended)
+      log::info("{} connections to removed endpoints are ended", *ended);
   }
 
   // The soonest wish counts; everything that is due is tried at once.

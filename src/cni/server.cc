@@ -444,6 +444,13 @@ std::vector<std::pair<std::string, desired::LocalPod>> Server::pods() const {
   return out;
 }
 
+std::vector<std::string> Server::namespaces() const {
+  std::vector<std::string> out;
+  for (auto& [id, record] : impl_->attachments.records())
+    if (record.complete) out.push_back(record.netns);
+  return out;
+}
+
 Result<void> Server::set_pod_cidrs(std::vector<net::Prefix> cidrs) {
   return impl_->attachments.pool().set_cidrs(std::move(cidrs));
 }

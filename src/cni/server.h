@@ -58,6 +58,8 @@ class Server {
   // Pods of an earlier run that are still wired: the agent attaches its programs to them again (replace) and tells no
   // `add`.
   std::vector<std::pair<std::string, desired::LocalPod>> pods() const;
+  // Paths of the network namespaces of all pods that are wired.
+  std::vector<std::string> namespaces() const;
   // Until this is called, ADD answers 11 and STATUS 50 (IPAM-1). Primary family first.
   Result<void> set_pod_cidrs(std::vector<net::Prefix> cidrs);
   void set_mtu(uint32_t mtu);

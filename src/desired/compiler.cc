@@ -26,7 +26,7 @@ k8s::ChangeSet everything_in(const k8s::Snapshot& snapshot) {
 bool same_but_pods(const NodeView& a, const NodeView& b) {
   return a.node_name == b.node_name && a.addresses == b.addresses && a.routing == b.routing &&
          a.dns_addresses == b.dns_addresses && a.dns_service == b.dns_service && a.cluster_domain == b.cluster_domain &&
-         a.service_cidrs == b.service_cidrs && a.external_ips == b.external_ips;
+         a.service_cidrs == b.service_cidrs && a.external_ips == b.external_ips && a.reset_removed == b.reset_removed;
 }
 
 }  // namespace

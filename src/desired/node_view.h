@@ -51,6 +51,7 @@ struct NodeView {
   std::string cluster_domain = "cluster.local";
   bool external_ips = true;                // forward externalIPs of Services, which Kubernetes is giving up (KEP-5707)
   std::vector<net::Prefix> service_cidrs;  // reverse DNS zones, and where unknown addresses are nobody's; may be empty
+  bool reset_removed = false;              // connections to removed endpoints are ended: see FrontendRow::unchosen
   bool operator==(const NodeView&) const = default;
 };
 

@@ -63,6 +63,7 @@ std::string encode_config(const LabConfig& config) {
                                       {"dsr", config.dsr},
                                       {"uplinkQueue", config.uplink_queue},
                                       {"images", images},
+                                      {"resetRemoved", config.reset_removed},
                                       {"data_dir", config.data_dir},
                                       {"kubeconfig_path", config.kubeconfig_path},
                                       {"api_port", config.api_port},
@@ -83,6 +84,7 @@ Result<LabConfig> decode_config(std::string_view text) try {
   config.uplink_queue = document.at("uplinkQueue").as_bool();
   for (const json::value& image : document.at("images").as_array())
     config.images.emplace_back(std::string(image.at("name").as_string()), std::string(image.at("path").as_string()));
+  config.reset_removed = document.at("resetRemoved").as_bool();
   config.data_dir = word("data_dir");
   config.kubeconfig_path = word("kubeconfig_path");
   config.api_port = document.at("api_port").to_number<int>();

@@ -20,6 +20,7 @@ struct LabConfig {
   bool vxlan = false;
   bool dsr = false;             // see agent::AgentOptions
   bool uplink_queue = false;    // see agent::AgentOptions
+  bool reset_removed = false;   // the same
   std::string data_dir;         // empty: the API server's store lives and dies with the lab
   std::string kubeconfig_path;  // a copy for the user; empty = only the lab's own
   int api_port = 0;             // on 127.0.0.1 of the machine; 0 = any free one

@@ -13,6 +13,7 @@ TEST(Config, SurvivesItsFile) {
                    .family = IpFamily::kIpv6,
                    .vxlan = true,
                    .uplink_queue = true,
+                   .reset_removed = true,
                    .images = {{"shop/web", "/opt/web"}},
                    .data_dir = "/d",
                    .kubeconfig_path = "/k",

@@ -157,7 +157,12 @@ BackendSet backend_set(const desired::FrontendKey& key, const desired::FrontendR
     content.append(reinterpret_cast<const char*>(&value), sizeof value);
     out.backends.push_back(value);
   }
-  if (!out.backends.empty()) out.name = net::stable_hash(content);
+  for (const auto& one : frontend.unchosen) {
+    if (one.address.is_v4() != v4) continue;
+    content += bytes_of(wire_of(one.address)) + bytes_of(one.port);
+    out.unchosen.push_back(one);
+  }
+  if (!out.backends.empty() || !out.unchosen.empty()) out.name = net::stable_hash(content);
   return out;
 }
 
@@ -215,6 +220,13 @@ void encode_set(const BackendSet& set, const SharedText& owner, Rows& backends, 
     member.port_be = set.backends[slot].port_be;
     if (distinct || seen.insert(bytes_of(member)).second) members.push_back(row(member, slot, owner));
   }
+  for (const auto& one : set.unchosen) {
+    member_key member{};
+    member.set = set.name;
+    member.address = wire_of(one.address);
+    member.port_be = htons(one.port);
+    members.push_back(row(member, uint32_t{MEMBER_LISTED}, owner));
+  }
 }
 
 ServiceRows encode_services(const desired::FrontendTable& table) {
@@ -242,6 +254,7 @@ node_config encode_config(const NodeConfig& node, uint32_t epoch) {
   config.netns_cookie = node.netns_cookie;
   config.flags = (node.uplink_peer ? NODE_UPLINK_PEER : 0) | (node.dsr && node.overlay_ifindex ? NODE_DSR : 0) |
                  (node.native_routing ? NODE_NATIVE_ROUTING : 0);
+  if (node.reset_removed) config.flags |= NODE_RESET_REMOVED;
   config.nat_first = node.nat_first;
   config.nat_last = node.nat_last;
   return config;

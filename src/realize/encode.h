@@ -32,6 +32,7 @@ const net::Prefix& v4_guard();  // a row that encode_peers and encode_cidrs alwa
 struct BackendSet {
   uint64_t name = 0;  // 0: no backends, no rows
   std::vector<backend_value> backends;
+  std::vector<net::SocketAddress> unchosen;  // members, and no backends
 };
 BackendSet backend_set(const desired::FrontendKey& key, const desired::FrontendRow& frontend);
 void encode_set(const BackendSet& set, const SharedText& owner, Rows& backends, Rows& members);

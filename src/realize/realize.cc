@@ -301,7 +301,7 @@ void Realizer::State::carry_out(reconcile::Time now) {
   for (size_t i = tables.size(); i-- > 0;) {
     if (i + 1 == kFrontends) keep_lists_in_use();  // the frontends that go are gone by now
     const size_t erased = tables[i].erase(now);
-    if (i == kBackends) status.retired_backends += erased;
+    if (i == kBackends || i == kMembers || i == kPeers) status.retired_backends += erased;
     changed += erased;
   }
   if (changed) rejudge = true;

@@ -20,6 +20,7 @@ struct NodeConfig {
   bool native_routing = false;   // with overlay_ifindex: pods of other nodes are not reached by it
   bool dsr = false;              // connections from outside go on through it as they came; needs overlay_ifindex
   bool uplink_peer = false;      // the uplink is a veth without a queue: its other end takes packets at once
+  bool reset_removed = false;    // NodeView::reset_removed
   uint32_t vni = 1;
   uint64_t netns_cookie = 0;              // kernel::own_netns_cookie(); 0: no socket counts as the node's own
   std::vector<net::IpAddress> addresses;  // of the node, at most one of each family: sources of masqueraded traffic
@@ -38,7 +39,7 @@ struct Status {
   uint64_t revision = 0;  // of the last tables of which every row is realized; 0: none yet
   uint32_t epoch = 0;     // judgements made before it are made again
   bool settled = false;
-  uint64_t retired_backends = 0;  // rows of `backends` that were taken away, ever
+  uint64_t retired_backends = 0;  // rows of `backends`, `members` and `peers` that were taken away, ever
   std::vector<TableStatus> tables;
   std::vector<reconcile::Failure> failures;
   std::optional<reconcile::Time> next_retry;  // call retry() then

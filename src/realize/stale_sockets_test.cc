@@ -13,15 +13,15 @@ net::SocketAddress at(const std::string& address, uint16_t port) {
   return {net::IpAddress::parse(address).value(), port};
 }
 
-class FakeUdpSockets : public kernel::UdpSockets {
+class FakeSockets : public kernel::Sockets {
  public:
-  Result<std::vector<kernel::ConnectedUdp>> connected() override { return sockets; }
-  Result<void> abort(const kernel::ConnectedUdp& socket) override {
+  Result<std::vector<kernel::ConnectedSocket>> connected(net::Protocol) override { return sockets; }
+  Result<void> abort(const kernel::ConnectedSocket& socket) override {
     if (gone.contains(socket.cookie)) return fail(ErrorKind::kNotFound, "gone");
     aborted.push_back(socket.cookie);
     return {};
   }
-  std::vector<kernel::ConnectedUdp> sockets;
+  std::vector<kernel::ConnectedSocket> sockets;
   std::set<uint64_t> gone;
   std::vector<uint64_t> aborted;
 };
@@ -63,7 +63,7 @@ class StaleSockets : public ::testing::Test {
     return sockets.aborted;
   }
   kernel::FakePrograms programs;
-  FakeUdpSockets sockets;
+  FakeSockets sockets;
   std::unique_ptr<Realizer> realizer_ = Realizer::create(programs).value();
   uint64_t revision_ = 0, retired = 0;
 };

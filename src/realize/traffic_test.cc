@@ -553,6 +553,113 @@ TEST_P(Traffic, PolicyIsEnforcedAtTheReceiver) {
   });
 }
 
+// A connection of which both ends are held: is it over at both?
+struct Connection {
+  Fd client, server;
+  static Connection open(const Fd& listener, int from, const std::string& where, uint16_t port) {
+    Connection out;
+    EXPECT_EQ(dial(from, where, port, &out.client), 0);
+    EXPECT_TRUE(ready(listener, POLLIN));
+    out.server = Fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    EXPECT_EQ(said(out.server, out.client), "x");
+    EXPECT_EQ(said(out.client, out.server), "x");
+    return out;
+  }
+  static std::string said(const Fd& from, const Fd& to, size_t bytes = 1) {
+    if (send(from.get(), std::string(bytes, 'x').data(), bytes, MSG_NOSIGNAL) < 0) return strerror(errno);
+    return heard(to);
+  }
+  static std::string heard(const Fd& fd) {
+    char byte;
+    if (!ready(fd, POLLIN, 1000)) return "nothing";
+    const ssize_t size = recv(fd.get(), &byte, 1, 0);
+    return size < 0 ? strerror(errno) : size ? "x" : "closed";
+  }
+};
+
+// `--reset-removed-endpoints`, of connections that no socket hook has seen.
+TEST_P(Traffic, ConnectionsToRemovedEndpointsAreResetAtBothEnds) {
+  alone([] {
+    World world(GetParam());
+    auto& one = world.nodes[0];
+    auto& two = world.nodes[1];
+    const auto services = [&](bool there) {
+      const auto add = [&](const std::string& where, uint16_t port, const std::string& pod, bool local,
+                           desired::FrontendScope scope) {
+        std::vector<desired::Backend> backends;
+        if (there) backends = {{.address = ip(pod), .port = 8080, .local = local}};
+        add_service(one, where, port, net::Protocol::kTcp, backends, scope);
+      };
+      using enum desired::FrontendScope;
+      add("10.96.0.10", 80, two.pod4(0), false, kInternal);
+      add("10.96.0.11", 80, one.pod4(1), true, kInternal);
+      add("2001:db8:96::10", 80, two.pod6(0), false, kInternal);
+      add("2001:db8:96::11", 80, one.pod6(1), true, kInternal);
+      add(one.v4(), 30080, two.pod4(0), false, kExternal);
+      add(one.v4(), 30081, one.pod4(1), true, kExternal);
+      add(one.v6(), 30081, one.pod6(1), true, kExternal);
+      world.apply();
+    };
+    services(true);
+    const Fd far = serve(two.pods[0].get(), "::", 8080), near = serve(one.pods[1].get(), "::", 8080);
+    const int pod = one.pods[0].get();
+    const auto all = [&] {
+      std::vector<Connection> out;
+      out.push_back(Connection::open(far, pod, "10.96.0.10", 80));
+      out.push_back(Connection::open(near, pod, "10.96.0.11", 80));
+      out.push_back(Connection::open(far, pod, "2001:db8:96::10", 80));
+      out.push_back(Connection::open(near, pod, "2001:db8:96::11", 80));
+      out.push_back(Connection::open(far, world.outside(), one.v4(), 30080));
+      out.push_back(Connection::open(near, world.outside(), one.v4(), 30081));
+      out.push_back(Connection::open(near, world.outside(), one.v6(), 30081));
+      return out;
+    };
+    const auto kept = all();
+    services(false);
+    for (const auto& each : kept) EXPECT_EQ(Connection::said(each.client, each.server), "x") << "no switch (SVC-D18)";
+    one.config.reset_removed = true;
+    services(true);
+    const auto ended = all();
+    services(false);
+    for (const auto& each : ended) {
+      EXPECT_EQ(Connection::said(each.client, each.client, 4000), strerror(ECONNRESET)) << &each - ended.data();
+      EXPECT_EQ(Connection::heard(each.server), strerror(ECONNRESET)) << &each - ended.data();
+    }
+    EXPECT_EQ(dial(pod, "10.96.0.10", 80), ECONNREFUSED);
+  });
+}
+
+TEST_P(Traffic, WithDirectReturnTheEndpointsNodeResets) {
+  alone([] {
+    World world(GetParam(), true);
+    auto& one = world.nodes[0];
+    auto& two = world.nodes[1];
+    one.config.reset_removed = two.config.reset_removed = true;
+    const auto node_port = [&](const std::string& to) {
+      const bool v4 = ip(to).is_v4();
+      const std::vector<desired::Backend> far{{.address = ip(to), .port = 8080}};
+      std::vector<desired::Backend> near = far;
+      near[0].local = true;
+      using enum desired::FrontendScope;
+      add_service(one, v4 ? one.v4() : one.v6(), 30080, net::Protocol::kTcp, far, kExternal);
+      add_service(two, desired::any_node(v4).str(), 30080, net::Protocol::kTcp, near, kExternal);
+    };
+    node_port(two.pod4(0));
+    node_port(two.pod6(0));
+    world.apply();
+    const Fd server = serve(two.pods[0].get(), "::", 8080);
+    const auto four = Connection::open(server, world.outside(), one.v4(), 30080);
+    const auto six = Connection::open(server, world.outside(), one.v6(), 30080);
+    node_port(two.pod4(1));
+    node_port(two.pod6(1));
+    world.apply();
+    for (const auto* each : {&four, &six}) {
+      EXPECT_EQ(Connection::said(each->client, each->client, 4000), strerror(ECONNRESET)) << (each == &six);
+      EXPECT_EQ(Connection::heard(each->server), strerror(ECONNRESET)) << (each == &six);
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(, Traffic, testing::Bool(), [](const auto& each) { return each.param ? "Vxlan" : "Native"; });
 
 }  // namespace

@@ -76,7 +76,11 @@ class ServiceRows {
     v4_ = v4;
     port_ = &port;
     owner_ = owner_of("Service", service_.metadata, fmt::format("spec.ports[{}]", index));
-    choice_ = choose_endpoints(candidates(port, v4, slices_, node_), node_.node_name, zone_);
+    const auto all = candidates(port, v4, slices_, node_);
+    choice_ = choose_endpoints(all, node_.node_name, zone_);
+    listed_.clear();
+    if (node_.reset_removed && protocol_ == net::Protocol::kTcp)
+      for (const auto& one : all) listed_.emplace_back(one.backend.address, one.backend.port);
     const auto number = static_cast<uint16_t>(port.port);
     bool internal_local = spec_.internalTrafficPolicy.value_or("Cluster") == "Local";
     for (const auto& address : cluster_ips_)
@@ -122,6 +126,7 @@ class ServiceRows {
     } else {
       row.backends = local ? choice_.local : choice_.cluster;
       row.rule = local ? choice_.local_rule : choice_.cluster_rule;
+      row.unchosen = unchosen(row.backends);
       row.drop_when_empty = local && row.backends.empty() && choice_.elsewhere;  // SVC-D3
       row.affinity_seconds = affinity_of(spec_);
     }
@@ -133,6 +138,19 @@ class ServiceRows {
         if (auto range = net::Prefix::parse(trim(text)); range && range->is_v4() == v4_)
           row.source_ranges.push_back(*range);
     out_.emplace(key, std::move(row));
+  }
+
+  // Both lists are in order of address and port.
+  std::vector<net::SocketAddress> unchosen(const std::vector<Backend>& chosen) const {
+    std::vector<net::SocketAddress> out;
+    auto next = chosen.begin();
+    for (const auto& one : listed_) {
+      if (next != chosen.end() && next->address == one.address && next->port == one.port)
+        ++next;
+      else
+        out.push_back(one);
+    }
+    return out;
   }
 
   // ADR 6. Without a DNS server of that family on the node it is a Service like any other.
@@ -167,6 +185,7 @@ class ServiceRows {
   const k8s::ServicePort* port_ = nullptr;
   Owner owner_;
   EndpointChoice choice_;
+  std::vector<net::SocketAddress> listed_;  // see FrontendRow::unchosen
 };
 
 }  // namespace

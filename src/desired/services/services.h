@@ -66,6 +66,9 @@ struct FrontendRow {
   uint64_t service_id =
       0;  // stable hash of namespace/name/port/protocol/scope: the same on every node and after restart
   std::vector<Backend> backends;
+  // With NodeView::reset_removed, of TCP: every other endpoint that stands in a slice of the Service, whatever its
+  // conditions and node. A connection to one of them goes on.
+  std::vector<net::SocketAddress> unchosen;
   EndpointRule rule = EndpointRule::kReady;
   bool drop_when_empty = false;   // SVC-D3: endpoints exist elsewhere, the policy is Local
   bool snat = false;              // SVC-D8: externalTrafficPolicy Cluster, a remote backend sees the node's address

@@ -63,6 +63,28 @@ TEST_F(Services, ServingTerminatingOnesAreTheLastResort) {  // SVC-D1
   EXPECT_EQ(shown(row("10.96.1.1")->backends), List{"10.1.1.3:8080"});
 }
 
+// Whose connections go on under `--reset-removed-endpoints`.
+TEST_F(Services, EveryListedEndpointIsNamedWhereRemovedOnesAreReset) {
+  slice({endpoint("10.1.1.2", 1, "ftt"), endpoint("10.1.2.2", 2, "fft"), endpoint("10.1.0.2", 0, "f--"),
+         endpoint("10.1.0.3", 0, "t--")});
+  EXPECT_TRUE(row("10.96.1.1")->unchosen.empty()) << "not without the switch";
+  auto view = cluster.view(0);
+  view.reset_removed = true;
+  const auto listed = [&](const std::string& address, uint16_t port, FrontendScope scope) {
+    table = compile_services(cluster.snapshot, view);
+    List out;
+    for (const auto& one : table.find({TestCluster::ip(address), port, kTcp, scope})->second.unchosen)
+      out.push_back(one.str());
+    return out;
+  };
+  EXPECT_EQ(listed("10.96.1.1", 80, FrontendScope::kInternal),
+            (List{"10.1.0.2:8080", "10.1.1.2:8080", "10.1.2.2:8080"}));
+  service->spec.internalTrafficPolicy = "Local";
+  view.node_name = TestCluster::node_name(2);
+  EXPECT_EQ(listed("10.96.1.1", 80, FrontendScope::kInternal),
+            (List{"10.1.0.2:8080", "10.1.0.3:8080", "10.1.1.2:8080", "10.1.2.2:8080"}));
+}
+
 TEST_F(Services, NobodyThereIsARowWithoutBackends) {  // SVC-D3
   ASSERT_TRUE(row("10.96.1.1"));
   EXPECT_TRUE(row("10.96.1.1")->backends.empty());

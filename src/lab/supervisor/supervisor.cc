@@ -267,6 +267,7 @@ Result<void> Supervisor::start_agents() {
     if (config_.has_v6()) flag("--service-cidr", kServiceNetV6);
     flag("--uplink", "eth0");
     if (config_.uplink_queue) request.argv.push_back("--uplink-queue");
+    if (config_.reset_removed) request.argv.push_back("--reset-removed-endpoints");
     flag("--routing", config_.vxlan ? "vxlan" : "native");
     flag("--lb-mode", config_.dsr ? "dsr" : "snat");
     for (const auto& resolver : resolver_addresses(config_)) flag("--upstream-dns", resolver.str());

@@ -1,4 +1,4 @@
-#include "kernel/udp_sockets.h"
+#include "kernel/connected_sockets.h"
 
 #include <arpa/inet.h>
 #include <linux/inet_diag.h>
@@ -16,7 +16,12 @@
 namespace carrick::kernel {
 namespace {
 
-constexpr uint32_t kEstablished = 1 << 1;  // TCP_ESTABLISHED: what a connected UDP socket is called
+// States by the kernel's numbers. A connected UDP socket is called established.
+constexpr uint32_t kEstablished = 1 << 1, kSynSent = 1 << 2, kCloseWait = 1 << 8;
+
+uint32_t states_of(net::Protocol protocol) {
+  return protocol == net::Protocol::kTcp ? kEstablished | kSynSent | kCloseWait : kEstablished;
+}
 
 struct Request {
   nlmsghdr header;
@@ -41,27 +46,28 @@ void write_address(__be32 (&words)[4], const net::IpAddress& address, bool v6) {
   std::memcpy(words, bytes.data() + (v6 ? 0 : 12), v6 ? 16 : 4);
 }
 
-ConnectedUdp socket_of(const inet_diag_msg& message) {
+ConnectedSocket socket_of(net::Protocol protocol, const inet_diag_msg& message) {
   const bool v6 = message.idiag_family == AF_INET6;
   const auto& id = message.id;
-  return {.local = {address_of(id.idiag_src, v6), ntohs(id.idiag_sport)},
+  return {.protocol = protocol,
+          .local = {address_of(id.idiag_src, v6), ntohs(id.idiag_sport)},
           .peer = {address_of(id.idiag_dst, v6), ntohs(id.idiag_dport)},
           .cookie = static_cast<uint64_t>(id.idiag_cookie[1]) << 32 | id.idiag_cookie[0],
           .v6_socket = v6,
           .ifindex = id.idiag_if};
 }
 
-class LinuxUdpSockets : public UdpSockets {
+class LinuxSockets : public Sockets {
  public:
-  Result<std::vector<ConnectedUdp>> connected() override {
-    std::vector<ConnectedUdp> out;
-    for (uint8_t family : {AF_INET, AF_INET6}) TRY_VOID(list(family, out));
+  Result<std::vector<ConnectedSocket>> connected(net::Protocol protocol) override {
+    std::vector<ConnectedSocket> out;
+    for (uint8_t family : {AF_INET, AF_INET6}) TRY_VOID(list(protocol, family, out));
     return out;
   }
 
-  Result<void> abort(const ConnectedUdp& socket) override {
+  Result<void> abort(const ConnectedSocket& socket) override {
     Fd fd = TRY(open_diag());
-    Request request = ask(SOCK_DESTROY, NLM_F_ACK, socket.v6_socket ? AF_INET6 : AF_INET);
+    Request request = ask(SOCK_DESTROY, NLM_F_ACK, socket.protocol, socket.v6_socket ? AF_INET6 : AF_INET);
     auto& id = request.body.id;
     id.idiag_sport = htons(socket.local.port);
     id.idiag_dport = htons(socket.peer.port);
@@ -82,34 +88,34 @@ class LinuxUdpSockets : public UdpSockets {
   }
 
  private:
-  static Request ask(uint16_t type, uint16_t flags, uint8_t family) {
+  static Request ask(uint16_t type, uint16_t flags, net::Protocol protocol, uint8_t family) {
     Request out{};
     out.header.nlmsg_len = sizeof out;
     out.header.nlmsg_type = type;
     out.header.nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags);
     out.body.sdiag_family = family;
-    out.body.sdiag_protocol = IPPROTO_UDP;
-    out.body.idiag_states = kEstablished;
+    out.body.sdiag_protocol = static_cast<uint8_t>(protocol);
+    out.body.idiag_states = states_of(protocol);
     return out;
   }
 
-  static Result<void> list(uint8_t family, std::vector<ConnectedUdp>& out) {
+  static Result<void> list(net::Protocol protocol, uint8_t family, std::vector<ConnectedSocket>& out) {
     Fd fd = TRY(open_diag());
-    const Request request = ask(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family);
-    if (::send(fd.get(), &request, sizeof request, 0) < 0) return fail_errno(errno, "list UDP sockets");
+    const Request request = ask(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, protocol, family);
+    if (::send(fd.get(), &request, sizeof request, 0) < 0) return fail_errno(errno, "list sockets");
     alignas(nlmsghdr) std::array<char, 32768> buffer;
     for (;;) {
       const ssize_t size = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
-      if (size < 0) return fail_errno(errno, "list UDP sockets");
+      if (size < 0) return fail_errno(errno, "list sockets");
       auto left = static_cast<unsigned>(size);
       for (auto* each = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(each, left);
            each = NLMSG_NEXT(each, left)) {
         if (each->nlmsg_type == NLMSG_DONE) return {};
         if (each->nlmsg_type == NLMSG_ERROR) {
           const auto* error = static_cast<const nlmsgerr*>(NLMSG_DATA(each));
-          return fail_errno(-error->error, "list UDP sockets");
+          return fail_errno(-error->error, "list sockets");
         }
-        out.push_back(socket_of(*static_cast<const inet_diag_msg*>(NLMSG_DATA(each))));
+        out.push_back(socket_of(protocol, *static_cast<const inet_diag_msg*>(NLMSG_DATA(each))));
       }
     }
   }
@@ -117,8 +123,8 @@ class LinuxUdpSockets : public UdpSockets {
 
 }  // namespace
 
-UdpSockets& linux_udp_sockets() {
-  static LinuxUdpSockets sockets;
+Sockets& linux_sockets() {
+  static LinuxSockets sockets;
   return sockets;
 }
 
