@@ -50,6 +50,9 @@ void add_packets(MetricsPage& page, const StatusInputs& in) {
   page.gauge("carrick_flow_capacity", "Entries that the flow table can hold.", in.flows.capacity);
   page.counter("carrick_flow_sweeps_total", "Times that ended connections were taken out of the table.",
                in.flows.sweeps);
+  page.counter("carrick_aborted_connections_total",
+               "Sockets led by connect() that were aborted because their endpoint was removed.",
+               in.aborted_connections);
   page.counter("carrick_drop_events_total", "Of those, packets of which the agent has read the event.", in.drop_events);
 }
 

@@ -41,6 +41,7 @@ TEST(Metrics, ThePageIsWellFormed) {
                                    .counters = counters,
                                    .drop_events = 4,
                                    .flows = {.entries = 12, .capacity = 100, .sweeps = 2},
+                                   .aborted_connections = 5,
                                    .privileges = {}});
   const std::regex sample(R"(([a-z_]+)(\{([a-z_]+="[^"\\]*",?)+\})? [0-9.e+-]+)");
   std::set<std::string> families, samples;
@@ -62,7 +63,7 @@ TEST(Metrics, ThePageIsWellFormed) {
        {R"(carrick_build_info{version="1",node="node1"} 1)", "carrick_ready 1", "carrick_unrealized_seconds 0.25",
         R"(carrick_table_failing_rows{table="pods"} 1)", R"(carrick_drops_total{reason="spoofed"} 5)",
         "carrick_accepted_connections_total 11", "carrick_drop_events_total 4", "carrick_flow_entries 12",
-        "carrick_flow_capacity 100", "carrick_flow_sweeps_total 2",
+        "carrick_flow_capacity 100", "carrick_flow_sweeps_total 2", "carrick_aborted_connections_total 5",
         R"(carrick_cni_request_seconds_bucket{verb="ADD",le="0.0005"} 1)",
         R"(carrick_cni_request_seconds_bucket{verb="ADD",le="10"} 2)",
         R"(carrick_cni_request_seconds_bucket{verb="ADD",le="+Inf"} 3)",

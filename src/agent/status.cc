@@ -87,6 +87,7 @@ json::object status_document(const StatusInputs& in) {
             {"capacity", in.flows.capacity},
             {"sweeps", in.flows.sweeps},
             {"removed", in.flows.removed}}},
+          {"abortedConnections", in.aborted_connections},
           {"drops", drops_of(in.counters)}};
 }
 

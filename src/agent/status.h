@@ -35,6 +35,7 @@ struct StatusInputs {
   std::vector<uint64_t> counters;  // kernel::Programs::counters()
   uint64_t drop_events = 0;        // read from the ring
   FlowStats flows;
+  uint64_t aborted_connections = 0;  // sockets whose endpoint was removed, since the agent's start
   kernel::Privileges privileges;
 };
 

@@ -340,8 +340,8 @@ class Node {
     auto ended = realize::end_removed_connections(*programs_, kernel::linux_sockets(), each);
     if (!ended)
       log::warn("connections to removed endpoints are not ended: {}", ended.error().message);
-    else if (*ended)
-      log::info("{} connections to removed endpoints are ended", *ended);
+    else
+      aborted_connections_ += *ended;
   }
 
   // The soonest wish counts; everything that is due is tried at once.
@@ -425,6 +425,7 @@ class Node {
             .counters = counters ? std::move(*counters) : std::vector<uint64_t>{},
             .drop_events = drop_log_.events(),
             .flows = flow_sweeper_->stats(),
+            .aborted_connections = aborted_connections_,
             .privileges = kernel::own_privileges()};
   }
 
@@ -474,6 +475,7 @@ class Node {
   Complainer complainer_;
   std::unique_ptr<DropReader> drop_reader_;
   std::unique_ptr<FlowSweeper> flow_sweeper_;
+  uint64_t aborted_connections_ = 0;
   std::unique_ptr<BusyLinks> busy_links_;
 
   desired::NodeView view_;

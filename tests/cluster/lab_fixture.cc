@@ -2,11 +2,13 @@
 
 #include <dirent.h>
 #include <linux/bpf.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +17,7 @@
 #include <sstream>
 
 #include "kernel/netns.h"
+#include "kernel/unix_socket.h"
 
 namespace carrick::cluster_tests {
 namespace {
@@ -186,6 +189,38 @@ void LabTest::TearDown() {
   carrick("lab down --name " + name_);
   for (const std::string& sentence : remains_of(name_, belongings)) ADD_FAILURE() << "left behind: " << sentence;
   EXPECT_EQ(machine_state(), machine_before_);
+}
+
+namespace {
+
+boost::json::array children(const lab::RunningLab& running) {
+  auto answer = kernel::ask_line(running.paths.control(), R"({"verb":"status"})", 5000);
+  if (!answer) return {};
+  return boost::json::parse(*answer).at("children").as_array();
+}
+
+}  // namespace
+
+void kill_and_wait(const lab::RunningLab& running, const std::string& child) {
+  auto pid_of = [&]() -> int64_t {
+    for (const auto& each : children(running))
+      if (each.at("name").as_string() == child) return each.at("pid").to_number<int64_t>();
+    return 0;
+  };
+  int64_t inner = pid_of();
+  ASSERT_GT(inner, 0) << child;
+  // The supervisor names it by its number inside; outside it is found by that number in its status.
+  for (int pid : belongings_of(running.record.config.name).processes) {
+    std::ifstream status(fmt::format("/proc/{}/status", pid));
+    for (std::string line; std::getline(status, line);)
+      if (line.starts_with("NSpid:") && line.substr(line.rfind('\t') + 1) == std::to_string(inner))
+        ::kill(pid, SIGKILL);
+  }
+  EXPECT_TRUE(eventually([&] {
+    int64_t now = pid_of();
+    return now > 0 && now != inner;
+  })) << child
+      << " does not come back";
 }
 
 }  // namespace carrick::cluster_tests

@@ -43,6 +43,9 @@ std::vector<std::string> remains_of(const std::string& lab, const Belongings& be
 // What the machine itself shows: links, mounts.
 std::string machine_state();
 
+// Kills a process of the lab by its name ("agent-node1") and waits until another one has taken its place.
+void kill_and_wait(const lab::RunningLab& running, const std::string& child);
+
 class LabTest : public ::testing::Test {
  protected:
   void SetUp() override;

@@ -10,7 +10,6 @@
 #include <random>
 
 #include "kernel/netns.h"
-#include "kernel/unix_socket.h"
 #include "lab/nodes/sandbox.h"
 #include "tests/cluster/lab_fixture.h"
 #include "watch/client.h"
@@ -22,35 +21,6 @@ namespace json = boost::json;
 
 std::string up(const std::string& name, const std::string& more = "") {
   return fmt::format("lab up --name {} --nodes 2 --timeout 60 {}", name, more);
-}
-
-json::array children(const lab::RunningLab& running) {
-  auto answer = kernel::ask_line(running.paths.control(), R"({"verb":"status"})", 5000);
-  if (!answer) return {};
-  return json::parse(*answer).at("children").as_array();
-}
-
-// Kills a process of the lab by its name and waits until another one has taken its place.
-void kill_and_wait(const lab::RunningLab& running, const std::string& child) {
-  auto pid_of = [&]() -> int64_t {
-    for (const auto& each : children(running))
-      if (each.at("name").as_string() == child) return each.at("pid").to_number<int64_t>();
-    return 0;
-  };
-  int64_t inner = pid_of();
-  ASSERT_GT(inner, 0) << child;
-  // The supervisor names it by its number inside; outside it is found by that number in its status.
-  for (int pid : belongings_of(running.record.config.name).processes) {
-    std::ifstream status(fmt::format("/proc/{}/status", pid));
-    for (std::string line; std::getline(status, line);)
-      if (line.starts_with("NSpid:") && line.substr(line.rfind('\t') + 1) == std::to_string(inner))
-        ::kill(pid, SIGKILL);
-  }
-  EXPECT_TRUE(eventually([&] {
-    int64_t now = pid_of();
-    return now > 0 && now != inner;
-  })) << child
-      << " does not come back";
 }
 
 TEST_F(LabTest, ComesUpAgreesWithExplainAndGoesWithoutATrace) {

@@ -183,6 +183,18 @@ TEST_F(RemovedEndpointLab, ItsConnectionsAreResetWithinASecond) {
   EXPECT_LE(Clock::now() - start, std::chrono::seconds(1));
 }
 
+// The maps say what was listed, the records of CNI ADD where the sockets are.
+TEST_F(RemovedEndpointLab, AlsoAfterARestartOfTheAgent) {
+  ASSERT_NO_FATAL_FAILURE(start("--reset-removed-endpoints"));
+  const Connection hooked = open(true);
+  kill_and_wait(*lab::find_running_lab(name_), "agent-node1");
+  ASSERT_TRUE(eventually([&] { return carrick("status --lab " + name_).code == 0; }));
+  EXPECT_EQ(hooked.echo(), 0);
+  set_endpoints("", ECONNREFUSED);
+  EXPECT_EQ(Connection::heard(hooked.client), ECONNABORTED);
+  EXPECT_EQ(Connection::heard(hooked.server), ECONNRESET);
+}
+
 TEST_F(RemovedEndpointLab, WithoutTheSwitchTheyLiveOn) {  // SVC-D18
   ASSERT_NO_FATAL_FAILURE(start(""));
   const Connection hooked = open(true), translated = open(false);
