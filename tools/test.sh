@@ -56,7 +56,7 @@ unit_programs() { ls "build/$1"/*_test 2>/dev/null; }
 for level in $levels; do
   echo "== $level"
   case $level in
-    house) script check_edges python3 tools/check_edges.py; script service_ids python3 tools/service_ids.py ;;
+    house) script check_edges python3 tools/check_edges.py; script service_ids python3 tools/service_ids.py; script policy_ids python3 tools/policy_ids.py ;;
     unit) build debug && for t in $(unit_programs debug); do gtest "$t"; done ;;
     packets) build debug packets_tests packet_judge_tests && for t in packets_tests packet_judge_tests; do gtest "build/debug/tests/$t"; done ;;
     scenarios) build debug scenarios_tests && gtest build/debug/tests/scenarios_tests ;;

@@ -151,8 +151,9 @@ static __always_inline int judge_local_pod(struct packet *p, struct scratch *s, 
   __builtin_memcpy(s->flow.src_mac, pod->host_mac, 6);
   /* The node may always talk to its pods (NP-10), a pod always to itself (NP-12). */
   int exempt = s->flow.src_identity == IDENTITY_THIS_NODE || (sender && ifindex == p->key.ifindex);
-  if (!(pod->flags & POD_INGRESS_ISOLATED) || exempt) return 0;
-  return policy_allows(pod->identity, POLICY_INGRESS, s->flow.src_identity, &p->key.tuple.src,
+  __u32 ruled = pod->flags & (POD_INGRESS_ISOLATED | POD_INGRESS_TIERED);
+  if (!ruled || exempt) return 0;
+  return policy_allows(pod->identity, POLICY_INGRESS | ruled << 8, s->flow.src_identity, &p->key.tuple.src,
                        protocol_and_port(p, &s->flow))
              ? 0
              : DROP_INGRESS_DENIED;
@@ -179,8 +180,9 @@ GLOBAL int judge_receiver(struct packet *p, struct scratch *s, const struct pod_
   int failed = judge_service_address(s, kind);
   if (failed) return failed;
   int self = kind == PEER_LOCAL_POD && sender && peer->ifindex == p->key.ifindex;
-  if (sender && sender->flags & POD_EGRESS_ISOLATED && !self &&
-      !policy_allows(sender->identity, POLICY_EGRESS, s->flow.dst_identity, &s->flow.tuple.dst,
+  __u32 ruled = sender ? sender->flags & (POD_EGRESS_ISOLATED | POD_EGRESS_TIERED) : 0;
+  if (ruled && !self &&
+      !policy_allows(sender->identity, POLICY_EGRESS | ruled << 8, s->flow.dst_identity, &s->flow.tuple.dst,
                      protocol_and_port(p, &s->flow)))
     return DROP_EGRESS_DENIED;
   *snat = 0;

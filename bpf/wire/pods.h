@@ -15,6 +15,8 @@ enum pod_flags {
   POD_INGRESS_ISOLATED = 1,
   POD_EGRESS_ISOLATED = 2,
   POD_BLOCKED = 4,
+  POD_INGRESS_TIERED = 8, /* ClusterNetworkPolicies have rules for it */
+  POD_EGRESS_TIERED = 16,
 };
 
 /* Hash pods: __u32 ifindex of the host end -> */

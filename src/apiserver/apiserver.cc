@@ -2,6 +2,7 @@
 
 #include "apiserver/api.h"
 #include "apiserver/cluster_door.h"
+#include "apiserver/custom/standard_definitions.h"
 #include "apiserver/document.h"
 #include "apiserver/http_server.h"
 #include "apiserver/pki.h"
@@ -83,6 +84,10 @@ Result<void> ApiServer::bootstrap() {
     return fail(ErrorKind::kInternal, "ranges of ClusterIPs: {}", made.error().message);
   for (auto& [type, document] : standard_roles())
     if (!parts_->store->get(*type, key_of(document))) TRY_VOID(parts_->door.create(*type, std::move(document)));
+  const k8s::ResourceType& definitions = *k8s::find_by_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+  for (auto& document : TRY(standard_definitions()))
+    if (!parts_->store->get(definitions, key_of(document)))
+      TRY_VOID(parts_->door.create(definitions, std::move(document)));
   return {};
 }
 

@@ -89,8 +89,8 @@ Objects standard_roles() {
       list_of({resources("authentication.k8s.io", "tokenreviews", "create"),
                resources("authorization.k8s.io", "subjectaccessreviews", "create")}));
   add(out, "system:node",
-      list_of({resources("core discovery.k8s.io networking.k8s.io", "*", kRead), events, leases,
-               resources("core", "nodes nodes/status pods/status", "create get list patch update watch"),
+      list_of({resources("core discovery.k8s.io networking.k8s.io policy.networking.k8s.io", "*", kRead), events,
+               leases, resources("core", "nodes nodes/status pods/status", "create get list patch update watch"),
                resources("core", "pods", "create delete get list watch"),
                resources("core", "serviceaccounts/token", "create")}),
       "system:nodes");

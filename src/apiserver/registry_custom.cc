@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "apiserver/registry.h"
+#include "base/text.h"
+#include "k8s/codec.h"
 
 // What the registry does for kinds that are defined at run time, and for their definitions.
 namespace carrick::apiserver {
@@ -13,14 +15,14 @@ const k8s::ResourceType& definition_type() {
   return *type;
 }
 
-void set_condition(json::object& definition, std::string_view type, bool holds, std::string_view reason,
+void set_condition(json::object& object, std::string_view type, bool holds, std::string_view reason,
                    std::string_view message, const std::string& now) {
   json::object condition{{"type", type},
                          {"status", holds ? "True" : "False"},
                          {"reason", reason},
                          {"message", message},
                          {"lastTransitionTime", now}};
-  json::value& list = child_object(definition, "status")["conditions"];
+  json::value& list = child_object(object, "status")["conditions"];
   if (!list.is_array()) list = json::array{};
   for (json::value& old : list.get_array()) {
     if (!old.is_object() || text_at(old.get_object(), "type") != type) continue;
@@ -30,6 +32,18 @@ void set_condition(json::object& definition, std::string_view type, bool holds, 
     return;
   }
   list.get_array().push_back(std::move(condition));
+}
+
+// What a user sees of a policy that Carrick does not hold as it stands. The agents fail closed on their own.
+void tell_what_is_held(json::object& policy, const std::string& now) {
+  const auto decoded = k8s::decode<k8s::ClusterNetworkPolicy>(policy);
+  if (!decoded) return;  // validation says why
+  const std::vector<std::string> unknown = k8s::unknown_parts(decoded->spec);
+  if (unknown.empty()) return set_condition(policy, "Accepted", true, "Held", "every rule is held as it stands", now);
+  set_condition(policy, "Accepted", false, "PartlyRefused",
+                fmt::format("{}; such a rule fails closed: Accept matches nothing, Deny and Pass deny everything",
+                            join(unknown, "; ")),
+                now);
 }
 
 bool names_finalizer(const json::object& definition) {
@@ -59,6 +73,8 @@ StatusOr<> Registry::prepare_custom(const k8s::ResourceType& type, json::object&
   custom->schema.fill_defaults(document);
   const auto errors = custom->schema.validate(document);
   if (!errors.empty()) return std::unexpected(invalid(type, text_at(document, "metadata.name"), errors));
+  const k8s::ResourceType& policies = k8s::resource<k8s::ClusterNetworkPolicy>();
+  if (type.kind == policies.kind && type.group == policies.group) tell_what_is_held(document, timestamp());
   return {};
 }
 

@@ -238,6 +238,7 @@ k8s::Snapshot snapshot_of(const Cluster& cluster, uint64_t revision) {
   snapshot.services = decode_all<k8s::Service>(cluster);
   snapshot.endpointslices = decode_all<k8s::EndpointSlice>(cluster);
   snapshot.networkpolicies = decode_all<k8s::NetworkPolicy>(cluster);
+  snapshot.clusternetworkpolicies = decode_all<k8s::ClusterNetworkPolicy>(cluster);
   snapshot.synced = true;
   return snapshot;
 }

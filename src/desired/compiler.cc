@@ -19,6 +19,7 @@ k8s::ChangeSet everything_in(const k8s::Snapshot& snapshot) {
   add_keys(out.services, snapshot.services);
   add_keys(out.endpointslices, snapshot.endpointslices);
   add_keys(out.networkpolicies, snapshot.networkpolicies);
+  add_keys(out.clusternetworkpolicies, snapshot.clusternetworkpolicies);
   out.everything = true;
   return out;
 }
@@ -49,7 +50,7 @@ const Tables& Compiler::apply(const k8s::Snapshot& snapshot, const k8s::ChangeSe
 void Compiler::State::run(const k8s::Snapshot& snapshot, const k8s::ChangeSet& changes, const NodeView& view) {
   Round round{snapshot, view, changes.pods, changes.services};
   round.namespaces = changes.everything || !changes.namespaces.empty();
-  round.policies = changes.everything || !changes.networkpolicies.empty();
+  round.policies = changes.everything || !changes.networkpolicies.empty() || !changes.clusternetworkpolicies.empty();
   round.local_pods = changes.everything || view.pods != node.pods;
   node = view;
   note_nodes(round, changes.nodes);
@@ -77,7 +78,7 @@ void Compiler::State::note_nodes(Round& round, const Keys& changed) {
     NodeFacts facts;
     if (object != round.snapshot.nodes.end())
       facts = {internal_ips(*object->second), every_ip(*object->second), pod_cidrs(*object->second),
-               zone_of(*object->second)};
+               zone_of(*object->second), object->second->metadata.labels};
     NodeFacts old = known == nodes.end() ? NodeFacts() : known->second;
     if (facts == old && (object != round.snapshot.nodes.end()) == (known != nodes.end())) continue;
     round.nodes = true;

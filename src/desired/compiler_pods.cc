@@ -49,7 +49,7 @@ void Compiler::State::update_policy(Round& round) {
   // Identities stand for classes of pods; which pods are in a class does not matter to policy, unless their addresses
   // do.
   bool stale = round.policies || round.namespaces || classes_changed || numbers.renumbered() ||
-               (model.needs_addresses && pod_objects_changed);
+               (model.needs_addresses && pod_objects_changed) || (model.needs_nodes && round.nodes);
   if (stale) model = resolve_policies(round.snapshot, identities);
   std::set<Identity> wanted{kThisNodeIdentity};
   auto want = [&](const k8s::NamespacedName& key) {

@@ -38,6 +38,7 @@ struct NodeFacts {
   std::vector<net::IpAddress> internal, every;
   std::vector<net::Prefix> cidrs;
   std::string zone;
+  k8s::StringMap labels;
   bool operator==(const NodeFacts&) const = default;
 };
 

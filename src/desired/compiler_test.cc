@@ -17,7 +17,7 @@ class Walk {
   }
 
   void step() {
-    switch (random_.below(14)) {
+    switch (random_.below(17)) {
       case 0:
         cluster_.add_namespace(random_.pick<std::string>({"x", "y", "z"}), random_.labels());
         break;
@@ -40,6 +40,13 @@ class Walk {
         break;
       case 8:
         erase(cluster_.snapshot.networkpolicies, cluster_.changes.networkpolicies);
+        break;
+      case 14:
+      case 15:
+        cluster_.add_cluster_policy(fmt::format("c{}", random_.below(4)), random_.cluster_policy());
+        break;
+      case 16:
+        erase(cluster_.snapshot.clusternetworkpolicies, cluster_.changes.clusternetworkpolicies);
         break;
       case 9:
         add_service();
@@ -144,7 +151,8 @@ class Walk {
   void node_event() {
     switch (random_.below(4)) {
       case 0:
-        cluster_.add_node(random_.below(4), random_.pick<std::string>({"", "east", "west"}));
+        cluster_.add_node(random_.below(4), random_.pick<std::string>({"", "east", "west"}))
+            .metadata.labels.merge(random_.labels());
         break;
       case 1:
         if (cluster_.snapshot.nodes.size() > 2) erase(cluster_.snapshot.nodes, cluster_.changes.nodes);

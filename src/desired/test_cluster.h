@@ -75,6 +75,13 @@ class TestCluster {
     return put(snapshot.networkpolicies, changes.networkpolicies, std::move(object));
   }
 
+  k8s::ClusterNetworkPolicy& add_cluster_policy(const std::string& name, k8s::ClusterNetworkPolicySpec spec) {
+    k8s::ClusterNetworkPolicy object;
+    object.metadata.name = name;
+    object.spec = std::move(spec);
+    return put(snapshot.clusternetworkpolicies, changes.clusternetworkpolicies, std::move(object));
+  }
+
   k8s::Service& add_service(const std::string& ns, const std::string& name, std::vector<std::string> ips,
                             std::vector<k8s::ServicePort> ports, k8s::StringMap selector = {}) {
     k8s::Service object;
@@ -130,6 +137,11 @@ class TestCluster {
                   v4 ? "IPv4" : "IPv6");
       }
     }
+  }
+
+  void slices_for_nobody(const std::string& ns, const std::string& service) {
+    for (const char* family : {"v4", "v6"})
+      snapshot.endpointslices.erase({ns, fmt::format("{}-{}-0", service, family)});
   }
 
   static int target_port(const k8s::Pod& pod, const k8s::ServicePort& port) {
@@ -304,6 +316,74 @@ class Random {
         break;
       default:
         out.policyTypes = {"Ingress", "Egress"};
+    }
+    return out;
+  }
+
+  k8s::LabelSelector namespaces() {
+    return chance(40) ? k8s::LabelSelector{{{"kubernetes.io/metadata.name", pick<std::string>({"x", "y", "z"})}}, {}}
+                      : selector();
+  }
+
+  k8s::ClusterNetworkPolicyPeer cluster_peer(bool egress, bool pods_only) {
+    k8s::ClusterNetworkPolicyPeer out;
+    const int shape = below(egress && !pods_only ? 5 : 2);
+    if (shape == 0) out.namespaces = namespaces();
+    if (shape == 1) out.pods = k8s::NamespacedPod{namespaces(), selector()};
+    if (shape == 2) out.nodes = selector();
+    if (shape >= 3)
+      for (int i = 1 + below(2); i > 0; --i) out.networks.push_back(block().cidr);
+    return out;
+  }
+
+  k8s::ClusterNetworkPolicyProtocol cluster_protocol(bool named) {
+    k8s::ClusterNetworkPolicyProtocol out;
+    if (named && chance(40)) {
+      out.destinationNamedPort = pick<std::string>({"http", "dns", "metrics", "nobody"});
+      return out;
+    }
+    k8s::PolicyTransport transport;
+    transport.destinationPort.emplace();
+    const int32_t number = pick<int32_t>({80, 81, 53, 8080, 79});
+    if (chance(70))
+      transport.destinationPort->number = number;
+    else
+      transport.destinationPort->range = k8s::PolicyPortRange{number, number + 1 + below(40)};
+    switch (below(3)) {
+      case 0:
+        out.udp = transport;
+        break;
+      case 1:
+        out.sctp = transport;
+        break;
+      default:
+        out.tcp = transport;
+    }
+    return out;
+  }
+
+  k8s::ClusterNetworkPolicySpec cluster_policy() {
+    k8s::ClusterNetworkPolicySpec out;
+    out.tier = pick<std::string>({"Admin", "Admin", "Baseline"});
+    out.priority = below(4);
+    if (chance(50))
+      out.subject.namespaces = namespaces();
+    else
+      out.subject.pods = k8s::NamespacedPod{namespaces(), selector()};
+    auto fill = [&](auto& rule, auto& peers, bool egress) {
+      rule.action = pick<std::string>({"Accept", "Deny", "Pass"});
+      const bool named = chance(50);
+      for (int i = 1 + below(2); i > 0; --i) peers.push_back(cluster_peer(egress, named));
+      for (int i = below(3); i > 0; --i) rule.protocols.push_back(cluster_protocol(named));
+      if (egress && chance(4)) peers.push_back({.domainNames = {"example.com"}});
+    };
+    for (int i = below(4); i > 0; --i) {
+      auto& rule = out.ingress.emplace_back();
+      fill(rule, rule.from, false);
+    }
+    for (int i = below(4); i > 0; --i) {
+      auto& rule = out.egress.emplace_back();
+      fill(rule, rule.to, true);
     }
     return out;
   }

@@ -52,7 +52,9 @@ class Way {
     Ruling ruling = judge_.rule(tables, subject, direction, peer, port_);
     std::string name = fmt::format("{}/{}", subject.owner.namespace_, subject.owner.name);
     say(stage, ruling.allowed, ruling.owners, [&]() -> std::string {
-      if (!ruling.isolated) return fmt::format("no policy isolates {} for {}", name, stage);
+      if (ruling.decider == Ruling::Decider::kNobody)
+        return fmt::format("no policy isolates {} for {}{}", name, stage, passed_by(ruling));
+      if (ruling.by_cluster_policy()) return by_cluster_policy(ruling, name, ingress, peer) + passed_by(ruling);
       if (ruling.allowed)
         return fmt::format("{} may {} {} on {}", name, ingress ? "be reached by" : "reach", who(judge_, peer),
                            port_text(port_));
@@ -66,8 +68,25 @@ class Way {
       out_.owners.insert(out_.owners.end(), ruling.owners.begin(), ruling.owners.end());
       return true;
     }
-    if (decisions_) describe_nearest(judge_, tables, subject, direction, peer, port_, decisions_->back());
+    if (decisions_ && !ruling.by_cluster_policy())
+      describe_nearest(judge_, tables, subject, direction, peer, port_, decisions_->back());
     return end(Verdict::kDeny, std::move(ruling.owners));
+  }
+
+  static std::string passed_by(const Ruling& ruling) {
+    return ruling.passed.empty() ? "" : fmt::format(" ({} passes it on)", ruling.passed.front().str());
+  }
+
+  std::string by_cluster_policy(const Ruling& ruling, const std::string& name, bool ingress,
+                                const net::IpAddress& peer) const {
+    const char* tier = ruling.decider == Ruling::Decider::kAdmin ? "Admin" : "Baseline";
+    const std::string port = port_text(port_);
+    if (ruling.allowed)
+      return ingress
+                 ? fmt::format("{} may be reached by {} on {}: tier {} accepts it", name, who(judge_, peer), port, tier)
+                 : fmt::format("{} may reach {} on {}: tier {} accepts it", name, who(judge_, peer), port, tier);
+    return ingress ? fmt::format("tier {} denies {} to reach {} on {}", tier, who(judge_, peer), name, port)
+                   : fmt::format("tier {} denies {} to reach {} on {}", tier, name, who(judge_, peer), port);
   }
 
   bool blocked(const char* stage, const desired::PodRow& row) {

@@ -113,22 +113,53 @@ const desired::PodRow* Judge::local_pod(const desired::Tables& tables, const net
   return pod == tables.pods.end() ? nullptr : &pod->second;
 }
 
+namespace {
+// All rows that a packet could have found, taken together.
+struct Found {
+  std::vector<desired::Owner> allowed_by;
+  std::optional<desired::TierRule> admin, baseline;
+
+  void add(const desired::PolicyRow& row) {
+    for (const auto& owner : row.allowed_by)
+      if (std::ranges::find(allowed_by, owner) == allowed_by.end()) allowed_by.push_back(owner);
+    if (row.admin && (!admin || *row.admin < *admin)) admin = row.admin;
+    if (row.baseline && (!baseline || *row.baseline < *baseline)) baseline = row.baseline;
+  }
+};
+
+// False: this tier does not decide.
+bool ask_tier(const std::optional<desired::TierRule>& rule, Ruling::Decider tier, Ruling& out) {
+  if (!rule) return false;
+  if (rule->action == desired::PolicyAction::kPass) {
+    out.passed.push_back(rule->owner);
+    return false;
+  }
+  out.decider = tier;
+  out.allowed = rule->action == desired::PolicyAction::kAccept;
+  out.owners = {rule->owner};
+  return true;
+}
+}  // namespace
+
 Ruling Judge::rule(const desired::Tables& tables, const desired::PodRow& subject, Direction direction,
                    const net::IpAddress& peer_address, const desired::Listener& port) const {
   const bool ingress = direction == Direction::kIngress;
+  const bool isolated = ingress ? subject.ingress_isolated : subject.egress_isolated;
+  const bool tiered = ingress ? subject.ingress_tiered : subject.egress_tiered;
   Ruling out;
-  out.isolated = ingress ? subject.ingress_isolated : subject.egress_isolated;
-  if (!out.isolated) return out;
+  if (!isolated && !tiered) return out;
   const auto* who = peer(tables, peer_address);
   std::vector<std::pair<PolicyPeerKind, uint32_t>> peers;
-  if (who && who->identity != desired::kNoIdentity) peers.emplace_back(PolicyPeerKind::kIdentity, who->identity);
+  if (who && who->identity >= desired::kNodeDnsIdentity) {  // nodes are meant by their addresses only
+    peers.emplace_back(PolicyPeerKind::kIdentity, who->identity);
+    peers.emplace_back(PolicyPeerKind::kAnyPod, 0);
+  }
   if (auto number = cidr_class(tables, peer_address)) peers.emplace_back(PolicyPeerKind::kCidrClass, number);
   peers.emplace_back(PolicyPeerKind::kAny, 0);
+  Found found;
   auto look_up = [&](PolicyKey key) {
     auto row = tables.policy.rows.find(key);
-    if (row == tables.policy.rows.end()) return;
-    for (const auto& owner : row->second.allowed_by)
-      if (std::ranges::find(out.owners, owner) == out.owners.end()) out.owners.push_back(owner);
+    if (row != tables.policy.rows.end()) found.add(row->second);
   };
   for (auto [kind, number] : peers) {
     PolicyKey key{subject.identity, direction, kind, number, net::Protocol::kAny, 0, 0};
@@ -140,7 +171,14 @@ Ruling Judge::rule(const desired::Tables& tables, const desired::PodRow& subject
       look_up(key);
     }
   }
-  out.allowed = !out.owners.empty();
+  if (tiered && ask_tier(found.admin, Ruling::Decider::kAdmin, out)) return out;
+  if (!isolated) {
+    if (tiered) ask_tier(found.baseline, Ruling::Decider::kBaseline, out);
+    return out;
+  }
+  out.decider = Ruling::Decider::kNetworkPolicy;
+  out.allowed = !found.allowed_by.empty();
+  out.owners = std::move(found.allowed_by);
   if (out.allowed) return out;
   const auto& isolated_by = ingress ? tables.policy.ingress_isolated_by : tables.policy.egress_isolated_by;
   if (auto owners = isolated_by.find(subject.identity); owners != isolated_by.end()) out.owners = owners->second;

@@ -16,10 +16,14 @@ struct PodPlace {
   const net::IpAddress* address(Family family) const;  // null: none of that family
 };
 
-// What the policy of one pod says of one peer and port.
+// What the policies of one pod say of one peer and port.
 struct Ruling {
-  bool isolated = false, allowed = true;
-  std::vector<desired::Owner> owners;  // rules that allow it; else the policies that isolate
+  // kNobody: no tier decides, and so it is allowed.
+  enum class Decider { kNobody, kAdmin, kNetworkPolicy, kBaseline } decider = Decider::kNobody;
+  bool allowed = true;
+  std::vector<desired::Owner> owners;  // the rules that decide; of a default deny the policies that isolate
+  std::vector<desired::Owner> passed;  // Pass rules on the way there
+  bool by_cluster_policy() const { return decider == Decider::kAdmin || decider == Decider::kBaseline; }
 };
 
 class Judge {

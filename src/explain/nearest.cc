@@ -64,8 +64,7 @@ bool port_matches(const PolicyRule& rule, const desired::Listener& asked, desire
     if (!port.is_named) return asked.port >= port.first && asked.port <= port.last;
     auto named = port.named.find(rule.direction == Direction::kIngress ? subject : peer);
     if (named != port.named.end() && named->second == asked.port) return true;
-    auto by_class = port.named_classes.find(number);
-    return by_class != port.named_classes.end() && by_class->second == asked.port;
+    return port.named_classes.contains({number, asked.port});
   });
 }
 
@@ -82,10 +81,12 @@ void describe_nearest(const Judge& judge, const desired::Tables& tables, const d
   const PolicyRule* best = nullptr;
   Miss best_miss;
   for (const auto& rule : tables.policy.rules) {
-    if (rule.direction != direction || !holds(rule.subjects, subject.identity)) continue;
+    if (rule.tier != desired::PolicyTier::kNetworkPolicy || rule.direction != direction ||
+        !holds(rule.subjects, subject.identity))
+      continue;
     Miss miss;
-    miss.peer =
-        !rule.any_peer && !(identity && holds(rule.peers, identity)) && !(number && holds(rule.classes, number));
+    miss.peer = !rule.any_peer && !(rule.any_pod && identity >= desired::kNodeDnsIdentity) &&
+                !(identity && holds(rule.peers, identity)) && !(number && holds(rule.classes, number));
     miss.port = !port_matches(rule, port, subject.identity, identity, number);
     if (!best || miss.edits() < best_miss.edits()) best = &rule, best_miss = miss;
   }

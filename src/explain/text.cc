@@ -17,8 +17,9 @@ std::string with_place(const desired::Owner& owner, const Locate& locate) {
 void append(std::string& out, const Decision& decision, const Locate& locate, const char* indent) {
   out += fmt::format("{}{:<9} {} {}\n", indent, decision.stage, decision.passed ? "+" : "x", decision.sentence);
   for (const auto& owner : decision.owners)
-    out +=
-        fmt::format("{}            {} {}\n", indent, decision.passed ? "by" : "isolated by", with_place(owner, locate));
+    out += fmt::format("{}            {} {}\n", indent,
+                       decision.passed || owner.kind == "ClusterNetworkPolicy" ? "by" : "isolated by",
+                       with_place(owner, locate));
   if (decision.nearest.empty()) return;
   std::string rule = decision.nearest_owner.empty() ? "" : with_place(decision.nearest_owner.front(), locate) + ": ";
   out += fmt::format("{}            nearest rule: {}{}\n", indent, rule, decision.nearest);

@@ -2,6 +2,7 @@
 
 #include "base/result.h"
 #include "k8s/apps.h"
+#include "k8s/cluster_policy.h"
 #include "k8s/core.h"
 #include "k8s/discovery.h"
 #include "k8s/networking.h"
@@ -25,7 +26,8 @@ Result<ObjectMeta> metadata_of(const json::object& document);
 // clang-format off: it never comes to rest here
 #define CARRICK_K8S_KINDS(X)                                                      \
   X(Namespace) X(Node) X(Pod) X(Service) X(ConfigMap) X(EndpointSlice)            \
-  X(NetworkPolicy) X(Deployment) X(ReplicaSet) X(StatefulSet) X(DaemonSet) X(Job)
+  X(NetworkPolicy) X(Deployment) X(ReplicaSet) X(StatefulSet) X(DaemonSet) X(Job) \
+  X(ClusterNetworkPolicy)
 // clang-format on
 
 #define CARRICK_DECLARE_CODEC(T)                            \

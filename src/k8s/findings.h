@@ -84,6 +84,7 @@ void check_metadata_update(const ObjectMeta& metadata, const ObjectMeta& old, Fi
 // One function a file of validation_*.cc; `old` is null on creation.
 void check_service(const json::object& document, const json::object* old, Findings& findings);
 void check_networkpolicy(const json::object& document, Findings& findings);
+void check_clusternetworkpolicy(const json::object& document, Findings& findings);
 void check_endpointslice(const json::object& document, const json::object* old, Findings& findings);
 void check_service_cidr(const json::object& document, const json::object* old, Findings& findings);
 void check_ip_address(const json::object& document, const json::object* old, Findings& findings);

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "k8s/apps.h"
+#include "k8s/cluster_policy.h"
 #include "k8s/core.h"
 #include "k8s/discovery.h"
 #include "k8s/networking.h"
@@ -78,8 +79,14 @@ std::vector<ResourceType> make_types() {
   };
 }
 
+// Kinds that Carrick holds where a CustomResourceDefinition offers them.
+std::vector<ResourceType> make_custom_types() {
+  return {make("policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy", "clusternetworkpolicies", kCluster, kStatus,
+               {"cnp"})};
+}
+
 struct Table {
-  std::vector<ResourceType> types = make_types();
+  std::vector<ResourceType> types = make_types(), custom = make_custom_types();
   // Several groups may use one name (core and events.k8s.io have Event).
   std::unordered_map<std::string_view, std::vector<const ResourceType*>> by_kind, by_plural;
 
@@ -88,6 +95,7 @@ struct Table {
       by_kind[type.kind].push_back(&type);
       by_plural[type.plural].push_back(&type);
     }
+    for (const ResourceType& type : custom) by_kind[type.kind].push_back(&type);
   }
 };
 
@@ -135,6 +143,7 @@ CARRICK_RESOURCE(Service, "v1")
 CARRICK_RESOURCE(ConfigMap, "v1")
 CARRICK_RESOURCE(EndpointSlice, "discovery.k8s.io/v1")
 CARRICK_RESOURCE(NetworkPolicy, "networking.k8s.io/v1")
+CARRICK_RESOURCE(ClusterNetworkPolicy, "policy.networking.k8s.io/v1alpha2")
 CARRICK_RESOURCE(Deployment, "apps/v1")
 CARRICK_RESOURCE(ReplicaSet, "apps/v1")
 CARRICK_RESOURCE(StatefulSet, "apps/v1")

@@ -18,7 +18,7 @@ struct ResourceType {
 
 // Every kind the lab's API server offers.
 std::span<const ResourceType> resource_types();
-// Null when unknown.
+// Null when unknown. By kind also those that Carrick holds where a CustomResourceDefinition offers them.
 const ResourceType* find_by_kind(std::string_view apiVersion, std::string_view kind);
 const ResourceType* find_by_plural(std::string_view group, std::string_view version, std::string_view plural);
 // "/apis/apps/v1/namespaces/shop/deployments"; without a namespace the collection over all of them.

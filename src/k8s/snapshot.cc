@@ -21,12 +21,13 @@ uint64_t digest(const Snapshot& snapshot) {
   add(text, "service", snapshot.services);
   add(text, "slice", snapshot.endpointslices);
   add(text, "policy", snapshot.networkpolicies);
+  add(text, "clusterpolicy", snapshot.clusternetworkpolicies);
   return net::stable_hash(text);
 }
 
 bool ChangeSet::empty() const {
   return !everything && namespaces.empty() && nodes.empty() && pods.empty() && services.empty() &&
-         endpointslices.empty() && networkpolicies.empty();
+         endpointslices.empty() && networkpolicies.empty() && clusternetworkpolicies.empty();
 }
 
 void ChangeSet::merge(const ChangeSet& later) {
@@ -37,6 +38,7 @@ void ChangeSet::merge(const ChangeSet& later) {
   services.insert(later.services.begin(), later.services.end());
   endpointslices.insert(later.endpointslices.begin(), later.endpointslices.end());
   networkpolicies.insert(later.networkpolicies.begin(), later.networkpolicies.end());
+  clusternetworkpolicies.insert(later.clusternetworkpolicies.begin(), later.clusternetworkpolicies.end());
 }
 
 }  // namespace carrick::k8s

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/shared_map.h"
+#include "k8s/cluster_policy.h"
 #include "k8s/core.h"
 #include "k8s/discovery.h"
 #include "k8s/networking.h"
@@ -22,6 +23,7 @@ struct Snapshot {
   ObjectMap<Service> services;
   ObjectMap<EndpointSlice> endpointslices;
   ObjectMap<NetworkPolicy> networkpolicies;
+  ObjectMap<ClusterNetworkPolicy> clusternetworkpolicies;
   bool synced = false;  // every needed watch has delivered its first list: only then may anything be pruned
 };
 
@@ -32,7 +34,7 @@ uint64_t digest(const Snapshot& snapshot);
 // What differs between two snapshots. A consumer that missed one treats it as `everything`.
 struct ChangeSet {
   bool everything = false;
-  std::set<NamespacedName> namespaces, nodes, pods, services, endpointslices, networkpolicies;
+  std::set<NamespacedName> namespaces, nodes, pods, services, endpointslices, networkpolicies, clusternetworkpolicies;
   bool empty() const;
   void merge(const ChangeSet& later);
 };

@@ -113,6 +113,9 @@ void check_keyed_data(const json::object& document, const json::object* old, std
 void check_spec(const ResourceType& type, const json::object& document, const json::object* old, Findings& findings) {
   if (&type == &resource<Service>()) return check_service(document, old, findings);
   if (&type == &resource<NetworkPolicy>()) return check_networkpolicy(document, findings);
+  // By name: where it is defined by a CustomResourceDefinition it is a type of the server's own.
+  if (type.kind == "ClusterNetworkPolicy" && type.group == resource<ClusterNetworkPolicy>().group)
+    return check_clusternetworkpolicy(document, findings);
   if (&type == &resource<EndpointSlice>()) return check_endpointslice(document, old, findings);
   if (&type == &resource<Pod>()) return check_pod(document, old, findings);
   if (&type == &resource<Deployment>()) return check_deployment(document, old, findings);

@@ -36,6 +36,17 @@ reconcile::Row row(const K& key, const V& value, SharedText owner) {
   return {bytes_of(key), bytes_of(value), std::move(owner)};
 }
 
+static_assert(POLICY_ACCEPT == int(desired::PolicyAction::kAccept) &&
+              POLICY_DENY == int(desired::PolicyAction::kDeny) && POLICY_PASS == int(desired::PolicyAction::kPass) &&
+              POLICY_PEER_ANY_POD == int(desired::PolicyPeerKind::kAnyPod));
+
+uint32_t rule_number(const desired::Owner& owner) {
+  const auto number = static_cast<uint32_t>(net::stable_hash(owner.str()));
+  return number ? number : 1;
+}
+
+uint32_t place_of(const desired::TierRule& rule) { return rule.order << 2 | static_cast<uint32_t>(rule.action); }
+
 // Members are keyed by address and port: of equal ones the first counts. Compiled lists are sorted and have none.
 bool strictly_sorted(const std::vector<backend_value>& backends) {
   return std::ranges::adjacent_find(backends, [](const backend_value& a, const backend_value& b) {
@@ -67,7 +78,7 @@ address_lpm_key wire_of(const net::Prefix& prefix) {
   return {static_cast<uint32_t>(prefix.length()), wire_of(prefix.address())};
 }
 
-Rows encode_pods(const desired::PodTable& table) {
+Rows encode_pods(const desired::PodTable& table, bool tiered_closed) {
   Rows rows;
   for (const auto& [ifindex, pod] : table) {
     pod_value value{};
@@ -76,7 +87,8 @@ Rows encode_pods(const desired::PodTable& table) {
     std::ranges::copy(pod.host_mac.bytes, value.host_mac);
     value.identity = pod.identity;
     value.flags = (pod.ingress_isolated ? POD_INGRESS_ISOLATED : 0) | (pod.egress_isolated ? POD_EGRESS_ISOLATED : 0) |
-                  (pod.blocked ? POD_BLOCKED : 0);
+                  (pod.ingress_tiered ? POD_INGRESS_TIERED : 0) | (pod.egress_tiered ? POD_EGRESS_TIERED : 0) |
+                  (pod.blocked || (tiered_closed && (pod.ingress_tiered || pod.egress_tiered)) ? POD_BLOCKED : 0);
     rows.push_back(row(ifindex, value, pod.owner.str()));
   }
   return rows;
@@ -118,8 +130,16 @@ Rows encode_policy(const desired::PolicyTable& table) {
     wire.protocol = static_cast<uint8_t>(key.protocol);
     const uint16_t mask = key.port_bits >= 16 ? 0xffff : static_cast<uint16_t>(~(0xffffu >> key.port_bits));
     wire.port_be = any_protocol ? 0 : htons(key.port & mask);
-    const std::string owner = value.allowed_by.empty() ? "" : value.allowed_by.front().str();
-    rows.push_back(row(wire, policy_value{static_cast<uint32_t>(net::stable_hash(owner))}, owner));
+    policy_value out{0, POLICY_NO_RULE, POLICY_NO_RULE, 0, 0};
+    if (!value.allowed_by.empty()) out.allowed_by = rule_number(value.allowed_by.front());
+    if (value.admin) out.admin = place_of(*value.admin), out.admin_rule = rule_number(value.admin->owner);
+    if (value.baseline)
+      out.baseline = place_of(*value.baseline), out.baseline_rule = rule_number(value.baseline->owner);
+    const desired::Owner* owner = value.admin                 ? &value.admin->owner
+                                  : !value.allowed_by.empty() ? &value.allowed_by.front()
+                                  : value.baseline            ? &value.baseline->owner
+                                                              : nullptr;
+    rows.push_back(row(wire, out, owner ? owner->str() : ""));
   }
   return rows;
 }

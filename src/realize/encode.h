@@ -19,7 +19,8 @@ namespace carrick::realize {
 
 using Rows = std::vector<reconcile::Row>;
 
-Rows encode_pods(const desired::PodTable& table);
+// `tiered_closed`: pods that a ClusterNetworkPolicy has rules for are closed.
+Rows encode_pods(const desired::PodTable& table, bool tiered_closed = false);
 Rows encode_peers(const desired::PeerTable& table);
 Rows encode_cidrs(const desired::CidrTable& table);
 Rows encode_policy(const desired::PolicyTable& table);

@@ -101,6 +101,7 @@ struct Realizer::State {
   kernel::Map* config_map = nullptr;
   node_config config{};
   NodeConfig node;
+  bool tiered_closed = false;
   bool rejudge = false;  // rows changed since the epoch was last raised
   // What the plans of the tables were made from, so that an unchanged table costs a comparison.
   desired::PodTable pods;
@@ -124,6 +125,7 @@ struct Realizer::State {
   void hold_frontends_of_unfinished_lists();
   void keep_lists_in_use();
   bool waits(const reconcile::Row& frontend) const;
+  void close_tiered(bool closed);
   void carry_out(reconcile::Time now);
   Result<void> publish_config();
   void report();
@@ -145,7 +147,7 @@ void Realizer::State::plan(const desired::Tables& desired) {
     policy.rows = desired.policy.rows;
   }
   if (all || desired.pods != pods) {
-    tables[kPods].desire(encode_pods(desired.pods), desired.prune);
+    tables[kPods].desire(encode_pods(desired.pods, tiered_closed), desired.prune);
     pods = desired.pods;
   }
   if (all)
@@ -288,6 +290,14 @@ void Realizer::State::keep_lists_in_use() {
   }
 }
 
+// A missing row of a NetworkPolicy denies; a missing Deny of a ClusterNetworkPolicy would not. Until every row is there
+// the pods that one has rules for are closed.
+void Realizer::State::close_tiered(bool closed) {
+  if (closed == tiered_closed) return;
+  tiered_closed = closed;
+  tables[kPods].desire(encode_pods(pods, closed), prune);
+}
+
 void Realizer::State::carry_out(reconcile::Time now) {
   size_t changed = 0;
   refuse_what_does_not_fit();
@@ -296,7 +306,8 @@ void Realizer::State::carry_out(reconcile::Time now) {
     changed += table.write(now);
     // An address whose cidr row is missing would be taken for one of the wider prefix, with rights it must not have
     // ("except"). Until every cidr row is there, no rule by ipBlock is added: fails closed.
-    if (&table == &tables[kCidrs]) tables[kPolicy].hold(table.settled() ? nullptr : &is_cidr_rule);
+    if (&table == &tables[kCidrs]) tables[kPolicy].hold(table.pending().empty() ? nullptr : &is_cidr_rule);
+    if (&table == &tables[kPolicy]) close_tiered(!tables[kCidrs].pending().empty() || !table.pending().empty());
   }
   for (size_t i = tables.size(); i-- > 0;) {
     if (i + 1 == kFrontends) keep_lists_in_use();  // the frontends that go are gone by now

@@ -164,6 +164,47 @@ TEST(Realize, RulesByIpBlockWaitForTheirCidrs) {
   EXPECT_EQ(programs.fake_map("policy").rows.size(), 2u);
 }
 
+TEST(Realize, OneIpBlockMayTakeThePlaceOfAnother) {
+  kernel::FakePrograms programs;
+  auto realizer = Realizer::create(programs).value();
+  auto tables = example();
+  ASSERT_TRUE(realizer->apply(tables, kNode, kStart)->settled);
+  tables.policy.cidrs = {{cidr("203.0.113.0/25"), 10}};
+  tables.policy.rows.clear();
+  tables.policy
+      .rows[{100, desired::Direction::kIngress, desired::PolicyPeerKind::kCidrClass, 10, Protocol::kAny, 0, 0}] = {};
+  EXPECT_TRUE(realizer->apply(tables, kNode, kStart)->settled) << "rows that go hold up none that come";
+  EXPECT_EQ(programs.fake_map("policy").rows.size(), 1u);
+}
+
+TEST(Realize, CNP_6_PodsAreClosedWhileADenyIsMissing) {
+  kernel::FakePrograms programs;
+  auto realizer = Realizer::create(programs).value();
+  auto tables = example();
+  tables.pods[20].ingress_tiered = true;
+  const auto flags = [&] {
+    pod_value value;
+    std::memcpy(&value, programs.fake_map("pods").rows.begin()->second.data(), sizeof value);
+    return value.flags;
+  };
+  for (const char* map : {"policy", "cidrs"}) {
+    programs.fake_map(map).fault = [] { return std::optional(Error{ErrorKind::kTransient, "full"}); };
+    tables.policy.cidrs[cidr("198.51.100.0/24")] = 11;
+    auto& row =
+        tables.policy
+            .rows[{100, desired::Direction::kIngress, desired::PolicyPeerKind::kCidrClass, 11, Protocol::kAny, 0, 0}];
+    row.admin = {.order = static_cast<uint32_t>(map[0]), .action = desired::PolicyAction::kDeny, .owner = {}};
+    EXPECT_FALSE(realizer->apply(tables, kNode, kStart)->settled);
+    EXPECT_TRUE(flags() & POD_BLOCKED) << map;
+    EXPECT_TRUE(flags() & POD_INGRESS_TIERED);
+    programs.fake_map(map).fault = nullptr;
+    EXPECT_TRUE(realizer->retry(kStart + milliseconds(60000))->settled);
+    EXPECT_FALSE(flags() & POD_BLOCKED) << map;
+    tables.policy.cidrs.erase(cidr("198.51.100.0/24"));
+    ASSERT_TRUE(realizer->apply(tables, kNode, kStart + milliseconds(60000))->settled);
+  }
+}
+
 TEST(Realize, WithoutSyncNothingIsRemoved) {
   kernel::FakePrograms programs;
   ASSERT_TRUE(Realizer::create(programs).value()->apply(example(), kNode, kStart));

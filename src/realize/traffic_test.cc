@@ -517,14 +517,15 @@ TEST_P(Traffic, DirectServerReturn) {
   });
 }
 
-TEST_P(Traffic, PolicyIsEnforcedAtTheReceiver) {
+TEST_P(Traffic, NP_19_PolicyIsEnforcedAtTheReceiver) {
   alone([] {
     World world(GetParam());
     auto& one = world.nodes[0];
     auto& two = world.nodes[1];
     two.tables.pods[kFirstPod].ingress_isolated = true;
-    two.tables.policy.rows[{200, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, 100,
-                            net::Protocol::kTcp, 80, 16}] = {};
+    two.tables.policy
+        .rows[{200, desired::Direction::kIngress, desired::PolicyPeerKind::kIdentity, 100, net::Protocol::kTcp, 80, 16}]
+        .allowed_by = {{.kind = "NetworkPolicy", .namespace_ = "default", .name = "web", .clause = "spec.ingress[0]"}};
     world.apply();
     const Fd server = serve(two.pods[0].get(), "0.0.0.0", 80), other = serve(two.pods[0].get(), "0.0.0.0", 81);
     Fd kept;

@@ -49,7 +49,6 @@ void drop_dates_and_uid(k8s::ObjectMeta& meta) {
 }
 void trim_for_tables(auto&) {}
 void trim_for_tables(k8s::Node& node) {
-  keep_labels(node.metadata, {"topology.kubernetes.io/zone"});
   node.spec.taints.clear();
   node.status.conditions.clear();
 }
@@ -119,6 +118,7 @@ CARRICK_SLOT(Pod, pods)
 CARRICK_SLOT(Service, services)
 CARRICK_SLOT(EndpointSlice, endpointslices)
 CARRICK_SLOT(NetworkPolicy, networkpolicies)
+CARRICK_SLOT(ClusterNetworkPolicy, clusternetworkpolicies)
 #undef CARRICK_SLOT
 
 template <class T>
@@ -148,6 +148,7 @@ k8s::Snapshot for_tables(const k8s::Snapshot& whole) {
   keep_for_tables(out.services);
   keep_for_tables(out.endpointslices);
   keep_for_tables(out.networkpolicies);
+  keep_for_tables(out.clusternetworkpolicies);
   return out;
 }
 
@@ -257,8 +258,13 @@ uint64_t Assembly::number() const {
 }
 
 KindVersions Assembly::now() const {
-  return {number<k8s::Namespace>(), number<k8s::Node>(),          number<k8s::Pod>(),
-          number<k8s::Service>(),   number<k8s::EndpointSlice>(), number<k8s::NetworkPolicy>()};
+  return {number<k8s::Namespace>(),
+          number<k8s::Node>(),
+          number<k8s::Pod>(),
+          number<k8s::Service>(),
+          number<k8s::EndpointSlice>(),
+          number<k8s::NetworkPolicy>(),
+          number<k8s::ClusterNetworkPolicy>()};
 }
 
 // Events that changed nothing are in the last snapshot too.
@@ -282,6 +288,7 @@ CARRICK_ASSEMBLE(Pod)
 CARRICK_ASSEMBLE(Service)
 CARRICK_ASSEMBLE(EndpointSlice)
 CARRICK_ASSEMBLE(NetworkPolicy)
+CARRICK_ASSEMBLE(ClusterNetworkPolicy)
 #undef CARRICK_ASSEMBLE
 
 }  // namespace carrick::watch

@@ -17,7 +17,8 @@ struct Page {
 
 // Of each kind: the resourceVersion up to which every change is in the last published snapshot.
 struct KindVersions {
-  uint64_t namespaces = 0, nodes = 0, pods = 0, services = 0, endpointslices = 0, networkpolicies = 0;
+  uint64_t namespaces = 0, nodes = 0, pods = 0, services = 0, endpointslices = 0, networkpolicies = 0,
+           clusternetworkpolicies = 0;
 };
 
 // How much of each object is kept. kWholePods: all of it; what programs are started with (args, env, init containers)
@@ -74,7 +75,7 @@ class Assembly {
   void trim(T& object);
 
   std::tuple<Incoming<k8s::Namespace>, Incoming<k8s::Node>, Incoming<k8s::Pod>, Incoming<k8s::Service>,
-             Incoming<k8s::EndpointSlice>, Incoming<k8s::NetworkPolicy>>
+             Incoming<k8s::EndpointSlice>, Incoming<k8s::NetworkPolicy>, Incoming<k8s::ClusterNetworkPolicy>>
       incoming_;
   const Detail detail_;
   TextPool texts_;

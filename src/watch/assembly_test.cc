@@ -45,6 +45,7 @@ void give_the_others(Assembly& assembly) {
   give<k8s::Service>(assembly, list({}, 1));
   give<k8s::EndpointSlice>(assembly, list({}, 1));
   give<k8s::NetworkPolicy>(assembly, list({}, 1));
+  give<k8s::ClusterNetworkPolicy>(assembly, list({}, 1));
 }
 
 TEST(Assembly, IsInSyncWhenEveryKindHasBeenListed) {

@@ -19,6 +19,10 @@ constexpr auto kQuietPerPod =
 constexpr auto kFirstBackoff = std::chrono::milliseconds(50);
 constexpr auto kLongestBackoff = std::chrono::seconds(10);
 
+// Kinds that a CustomResourceDefinition offers: a cluster without it has none of them.
+template <class T>
+constexpr bool kMayBeAbsent = std::is_same_v<T, k8s::ClusterNetworkPolicy>;
+
 }  // namespace
 
 struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Impl> {
@@ -32,7 +36,7 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
     std::shared_ptr<asio::steady_timer> timer;
   };
   std::tuple<Stream<k8s::Namespace>, Stream<k8s::Node>, Stream<k8s::Pod>, Stream<k8s::Service>,
-             Stream<k8s::EndpointSlice>, Stream<k8s::NetworkPolicy>>
+             Stream<k8s::EndpointSlice>, Stream<k8s::NetworkPolicy>, Stream<k8s::ClusterNetworkPolicy>>
       streams;
 
   template <class T>
@@ -66,7 +70,10 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
                      auto page = answer ? self->assembly.template take_page<T>(answer->body, first)
                                         : Result<Page>(std::unexpected(answer.error()));
                      if (!page) {
-                       self->note(page.error());
+                       if (kMayBeAbsent<T> && page.error().kind == ErrorKind::kNotFound)
+                         self->take_as_absent<T>();
+                       else
+                         self->note(page.error());
                        return self->later<T>();
                      }
                      if (!page->next.empty()) return self->list<T>(page->next);
@@ -76,6 +83,14 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
                      self->schedule();
                      self->watch<T>();
                    });
+  }
+
+  // Asked for again from time to time: it may be defined later.
+  template <class T>
+  void take_as_absent() {
+    assembly.template take_page<T>(R"({"items": []})", true);
+    assembly.template finish_list<T>("");
+    schedule();
   }
 
   template <class T>
@@ -140,6 +155,7 @@ struct SnapshotWatcher::Impl : std::enable_shared_from_this<SnapshotWatcher::Imp
     list<k8s::Service>("");
     list<k8s::EndpointSlice>("");
     list<k8s::NetworkPolicy>("");
+    list<k8s::ClusterNetworkPolicy>("");
   }
 
   asio::io_context& io;

@@ -91,6 +91,45 @@ TEST_F(PacketTest, IpBlocksByTheMostSpecificPrefix) {
   EXPECT_EQ(send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(7, 80), kPodA).verdict, Verdict::kRedirect);
 }
 
+TEST_F(PacketTest, CNP_3_TiersAreAskedInOrder) {
+  using desired::PolicyAction;
+  const auto rule = [](uint32_t order, PolicyAction action) {
+    return desired::TierRule{
+        order, action, {.kind = "ClusterNetworkPolicy", .namespace_ = {}, .name = "c", .clause = "spec.ingress[0]"}};
+  };
+  const auto row = [&](PolicyPeerKind kind, uint32_t peer) -> desired::PolicyRow& {
+    return tables.policy.rows[{kIdentityB, Direction::kIngress, kind, peer, Protocol::kTcp, 80, 16}];
+  };
+  uint16_t source = 40000;
+  const auto reaches = [&](uint32_t pod, const char* address) {
+    realize();
+    return send("from_pod", from(pod).ip(address, "10.1.1.11").tcp(++source, 80), pod).verdict == Verdict::kRedirect;
+  };
+  const auto a = [&] { return reaches(kPodA, "10.1.1.10"); };
+  const auto c = [&] { return reaches(kPodC, "10.1.1.12"); };
+  tables.pods[kPodB].ingress_tiered = true;
+  EXPECT_TRUE(a()) << "no rule matches and nothing isolates it";
+  // Of the rows that a packet finds the first in order decides, whatever it is keyed by.
+  row(PolicyPeerKind::kAnyPod, 0).admin = rule(5 << 20, PolicyAction::kDeny);
+  EXPECT_FALSE(a());
+  row(PolicyPeerKind::kIdentity, kIdentityA).admin = rule(4 << 20, PolicyAction::kAccept);
+  EXPECT_TRUE(a());
+  EXPECT_FALSE(c());
+  // Pass leaves the rest of the tier out; then NetworkPolicy, final where it selects the pod.
+  row(PolicyPeerKind::kAny, 0).admin = rule(3 << 20, PolicyAction::kPass);
+  row(PolicyPeerKind::kAny, 0).baseline = rule(0, PolicyAction::kDeny);
+  EXPECT_FALSE(a()) << "tier Baseline";
+  isolate(kPodB, true, false);
+  allow({kIdentityB, Direction::kIngress, PolicyPeerKind::kIdentity, kIdentityA, Protocol::kTcp, 80, 16});
+  EXPECT_TRUE(a());
+  EXPECT_FALSE(c()) << "isolated, and no rule allows it";
+  row(PolicyPeerKind::kAny, 0).admin.reset();
+  EXPECT_FALSE(c());
+  tables.pods[kPodB].ingress_tiered = false;
+  EXPECT_TRUE(a());
+  EXPECT_FALSE(c()) << "a row without a rule of a NetworkPolicy allows nothing";
+}
+
 TEST_F(PacketTest, OwnAddressFromOutsideHasNoRights) {
   isolate(kPodB, true, false);
   realize();
@@ -98,7 +137,7 @@ TEST_F(PacketTest, OwnAddressFromOutsideHasNoRights) {
               "ingress_denied");
 }
 
-TEST_F(PacketTest, RevokedConnectionIsCutAtItsNextPacket) {
+TEST_F(PacketTest, NP_16_RevokedConnectionIsCutAtItsNextPacket) {
   isolate(kPodB, true, false);
   allow(kPortTcp80(kIdentityB, PolicyPeerKind::kIdentity, kIdentityA));
   realize();

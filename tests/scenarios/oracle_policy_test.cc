@@ -5,141 +5,17 @@
 
 #include "desired/test_cluster.h"
 #include "explain/explain.h"
+#include "k8s/codec.h"
+#include "tests/scenarios/api_text.h"
 
-// An independent evaluator of NetworkPolicy v1, written from the API's text alone, against the whole chain of compiler
-// and explain on random clusters. It shares nothing with them but the object structs, addresses and label selectors are
-// its own.
+// The evaluator of api_text.h against the whole chain of compiler and explain on random clusters.
 namespace {
 
 using namespace carrick;
 using desired::testing::Random;
 using desired::testing::TestCluster;
 using explain::Verdict;
-
-namespace oracle {
-
-bool selects(const k8s::LabelSelector& selector, const k8s::StringMap& labels) {
-  for (const auto& [key, value] : selector.matchLabels)
-    if (!labels.contains(key) || labels.at(key) != value) return false;
-  for (const auto& e : selector.matchExpressions) {
-    bool has = labels.contains(e.key);
-    bool listed = has && std::count(e.values.begin(), e.values.end(), labels.at(e.key)) > 0;
-    if (e.operator_ == "In" && !listed) return false;
-    if (e.operator_ == "NotIn" && listed) return false;
-    if (e.operator_ == "Exists" && !has) return false;
-    if (e.operator_ == "DoesNotExist" && has) return false;
-  }
-  return true;
-}
-
-// Bits of an address as text, 32 or 128 of them.
-std::string bits(const std::string& text) {
-  auto address = net::IpAddress::parse(text).value();
-  std::string out;
-  for (size_t i = address.is_v4() ? 12 : 0; i < 16; ++i)
-    for (int b = 7; b >= 0; --b) out += (address.bytes()[i] >> b & 1) ? '1' : '0';
-  return out;
-}
-bool in_cidr(const std::string& ip, const std::string& cidr) {
-  size_t slash = cidr.find('/');
-  std::string a = bits(ip), b = bits(cidr.substr(0, slash));
-  auto length = static_cast<size_t>(std::stoi(cidr.substr(slash + 1)));
-  return a.size() == b.size() && a.substr(0, length) == b.substr(0, length);
-}
-
-struct End {
-  const k8s::Pod* pod = nullptr;  // null: outside
-  std::string ip, node;
-  bool is_pod() const { return pod && !pod->spec.hostNetwork; }
-};
-
-struct Evaluator {
-  const k8s::Snapshot& cluster;
-
-  k8s::StringMap namespace_labels(const std::string& name) const {
-    k8s::StringMap out;
-    if (auto ns = cluster.namespaces.find({"", name}); ns != cluster.namespaces.end())
-      out = ns->second->metadata.labels;
-    out["kubernetes.io/metadata.name"] = name;
-    return out;
-  }
-
-  bool peer_matches(const k8s::NetworkPolicyPeer& peer, const std::string& ns, const End& end) const {
-    if (peer.ipBlock) {
-      if (!in_cidr(end.ip, peer.ipBlock->cidr)) return false;
-      for (const auto& except : peer.ipBlock->except)
-        if (in_cidr(end.ip, except)) return false;
-      return true;
-    }
-    if (!end.is_pod()) return false;
-    if (peer.namespaceSelector ? !selects(*peer.namespaceSelector, namespace_labels(end.pod->metadata.namespace_))
-                               : end.pod->metadata.namespace_ != ns)
-      return false;
-    return !peer.podSelector || selects(*peer.podSelector, end.pod->metadata.labels);
-  }
-
-  bool port_matches(const k8s::NetworkPolicyPort& port, const End& destination, int number,
-                    const std::string& protocol) const {
-    if (port.protocol.value_or("TCP") != protocol) return false;
-    if (!port.port) return true;
-    if (std::holds_alternative<int32_t>(*port.port)) {
-      int first = std::get<int32_t>(*port.port);
-      return number >= first && number <= port.endPort.value_or(first);
-    }
-    if (!destination.is_pod()) return false;
-    for (const auto& container : destination.pod->spec.containers)
-      for (const auto& declared : container.ports)
-        if (declared.name == std::get<std::string>(*port.port) && declared.protocol == protocol)
-          return declared.containerPort == number;
-    return false;
-  }
-
-  template <class Rules, class Peers>
-  bool any_rule(const Rules& rules, Peers peers, const std::string& ns, const End& peer, const End& destination,
-                int number, const std::string& protocol) const {
-    for (const auto& rule : rules) {
-      bool who = peers(rule).empty(), where = rule.ports.empty();
-      for (const auto& one : peers(rule)) who |= peer_matches(one, ns, peer);
-      for (const auto& one : rule.ports) where |= port_matches(one, destination, number, protocol);
-      if (who && where) return true;
-    }
-    return false;
-  }
-
-  bool direction(bool ingress, const End& subject, const End& peer, const End& destination, int number,
-                 const std::string& protocol) const {
-    if (!subject.is_pod()) return true;
-    bool isolated = false;
-    for (const auto& [key, policy] : cluster.networkpolicies) {
-      const auto& spec = policy->spec;
-      if (key.namespace_ != subject.pod->metadata.namespace_ ||
-          !selects(spec.podSelector, subject.pod->metadata.labels))
-        continue;
-      bool affects = spec.policyTypes.empty() ? (ingress || !spec.egress.empty())
-                                              : std::count(spec.policyTypes.begin(), spec.policyTypes.end(),
-                                                           ingress ? "Ingress" : "Egress") > 0;
-      if (!affects) continue;
-      isolated = true;
-      if (ingress ? any_rule(
-                        spec.ingress, [](auto& r) -> auto& { return r.from; }, key.namespace_, peer, destination,
-                        number, protocol)
-                  : any_rule(
-                        spec.egress, [](auto& r) -> auto& { return r.to; }, key.namespace_, peer, destination, number,
-                        protocol))
-        return true;
-    }
-    return !isolated;
-  }
-
-  bool allowed(const End& from, const End& to, int number, const std::string& protocol) const {
-    if (from.pod && from.pod == to.pod) return true;
-    bool own_node = from.pod && from.pod->spec.hostNetwork && to.pod && from.node == to.node;
-    return direction(false, from, to, to, number, protocol) &&
-           (own_node || direction(true, to, from, to, number, protocol));
-  }
-};
-
-}  // namespace oracle
+namespace oracle = carrick::api_text;
 
 const std::set<desired::Listener> kAsked = {
     {80, net::Protocol::kTcp}, {81, net::Protocol::kTcp}, {8080, net::Protocol::kTcp}, {90, net::Protocol::kTcp},
@@ -150,7 +26,7 @@ TestCluster random_cluster(uint64_t seed) {
   TestCluster out;
   for (const char* name : {"x", "y", "z"})
     if (random.chance(90)) out.add_namespace(name, random.labels());
-  for (int i = 0; i < 3; ++i) out.add_node(i);
+  for (int i = 0; i < 3; ++i) out.add_node(i).metadata.labels = random.labels();
   int most = random.chance(5) ? 30 : 8;
   for (int i = 2 + random.below(most - 1); i > 0; --i) {
     int node = random.below(3);
@@ -163,6 +39,9 @@ TestCluster random_cluster(uint64_t seed) {
   }
   for (int i = random.below(random.chance(10) ? 20 : 6); i > 0; --i)
     out.add_policy(random.pick<std::string>({"x", "y", "z"}), fmt::format("policy-{}", i), random.policy());
+  if (random.chance(60))
+    for (int i = 1 + random.below(random.chance(10) ? 12 : 4); i > 0; --i)
+      out.add_cluster_policy(fmt::format("cluster-{}", i), random.cluster_policy());
   out.publish();
   return out;
 }
@@ -244,6 +123,7 @@ k8s::Snapshot shrink(k8s::Snapshot snapshot) {
       }
     };
     attempt(&k8s::Snapshot::networkpolicies);
+    attempt(&k8s::Snapshot::clusternetworkpolicies);
     attempt(&k8s::Snapshot::pods);
   }
   return snapshot;
@@ -293,6 +173,8 @@ std::string describe(const k8s::Snapshot& snapshot) {
     for (const auto& one : policy->spec.ingress) rule("ingress", one.from, one.ports);
     for (const auto& one : policy->spec.egress) rule("egress", one.to, one.ports);
   }
+  for (const auto& [key, policy] : snapshot.clusternetworkpolicies)
+    out += k8s::json::serialize(k8s::encode(*policy)) + "\n";
   return out;
 }
 

@@ -21,6 +21,14 @@ void look_at(const std::vector<k8s::NetworkPolicyPeer>& peers, const std::vector
       interest.port_names.insert(std::get<std::string>(*port.port));
 }
 
+void look_at(const std::vector<k8s::ClusterNetworkPolicyPeer>& peers,
+             const std::vector<k8s::ClusterNetworkPolicyProtocol>& protocols, PolicyInterest& interest) {
+  for (const auto& peer : peers)
+    if (peer.pods) look_at(peer.pods->podSelector, interest);
+  for (const auto& protocol : protocols)
+    if (!protocol.destinationNamedPort.empty()) interest.port_names.insert(protocol.destinationNamedPort);
+}
+
 // Length before content, so that no two different lists give the same text.
 void append(std::string& out, std::string_view text) {
   out += std::to_string(text.size());
@@ -36,6 +44,11 @@ PolicyInterest compile_interest(const k8s::Snapshot& snapshot) {
     look_at(policy->spec.podSelector, interest);
     for (const auto& rule : policy->spec.ingress) look_at(rule.from, rule.ports, interest);
     for (const auto& rule : policy->spec.egress) look_at(rule.to, rule.ports, interest);
+  }
+  for (const auto& [key, policy] : snapshot.clusternetworkpolicies) {
+    if (policy->spec.subject.pods) look_at(policy->spec.subject.pods->podSelector, interest);
+    for (const auto& rule : policy->spec.ingress) look_at(rule.from, rule.protocols, interest);
+    for (const auto& rule : policy->spec.egress) look_at(rule.to, rule.protocols, interest);
   }
   return interest;
 }

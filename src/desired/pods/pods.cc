@@ -42,6 +42,8 @@ PodTable compile_pods(const k8s::Snapshot& snapshot, const NodeView& node, const
         row.identity = id->second;
         row.ingress_isolated = policy.ingress_isolated_by.contains(id->second);
         row.egress_isolated = policy.egress_isolated_by.contains(id->second);
+        row.ingress_tiered = policy.ingress_tiered.contains(id->second);
+        row.egress_tiered = policy.egress_tiered.contains(id->second);
       }
     } else {
       row.owner.name = container;

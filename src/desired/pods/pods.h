@@ -27,7 +27,8 @@ struct PodRow {
   net::MacAddress pod_mac, host_mac;
   std::string host_link;
   Identity identity = kNoIdentity;
-  bool ingress_isolated = false, egress_isolated = false;
+  bool ingress_isolated = false, egress_isolated = false;  // some NetworkPolicy selects it
+  bool ingress_tiered = false, egress_tiered = false;      // some ClusterNetworkPolicy has rules for it
   bool blocked = false;  // its object is not known yet: closed in both directions (NP-17)
   Owner owner;
   bool operator==(const PodRow&) const = default;

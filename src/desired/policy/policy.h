@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -10,7 +11,7 @@
 #include "desired/pods/pods.h"
 #include "k8s/snapshot.h"
 
-// policy: which new connections a pod may receive and make. NetworkPolicy v1.
+// policy: which new connections a pod may receive and make. NetworkPolicy v1, ClusterNetworkPolicy v1alpha2.
 namespace carrick::desired {
 
 enum class Direction : uint8_t { kIngress = 0, kEgress = 1 };
@@ -20,10 +21,22 @@ enum class Direction : uint8_t { kIngress = 0, kEgress = 1 };
 using CidrClass = uint32_t;
 using CidrTable = std::map<net::Prefix, CidrClass>;
 
-enum class PolicyPeerKind : uint8_t { kAny = 0, kIdentity = 1, kCidrClass = 2 };
+enum class PolicyPeerKind : uint8_t { kAny = 0, kIdentity = 1, kCidrClass = 2, kAnyPod = 3 };
 
-// One permitted combination. Everything an isolated pod may do is a row; the data plane looks up (identity), (cidr
-// class), (any).
+// Admin is asked first, then NetworkPolicy, then Baseline (CNP-3).
+enum class PolicyTier : uint8_t { kAdmin = 0, kNetworkPolicy = 1, kBaseline = 2 };
+enum class PolicyAction : uint8_t { kAccept = 0, kDeny = 1, kPass = 2 };
+
+// The rule of a ClusterNetworkPolicy that comes first of those that a row stands for.
+struct TierRule {
+  uint32_t order = 0;  // within the tier and direction; lower first. Below 1 << 30
+  PolicyAction action = PolicyAction::kAccept;
+  Owner owner;
+  auto operator<=>(const TierRule&) const = default;
+};
+
+// What rules say of one combination. The data plane looks up (identity), (any pod), (cidr class), (anybody), takes of
+// each tier the first rule that any of the four names, and asks the tiers in order.
 struct PolicyKey {
   Identity subject = kNoIdentity;
   Direction direction = Direction::kIngress;
@@ -35,7 +48,8 @@ struct PolicyKey {
   auto operator<=>(const PolicyKey&) const = default;
 };
 struct PolicyRow {
-  std::vector<Owner> allowed_by;  // every rule that permits it, in order
+  std::vector<Owner> allowed_by;            // every rule of a NetworkPolicy that permits it, in order
+  std::optional<TierRule> admin, baseline;  // where a row of more ports says something too, this one repeats it
   bool operator==(const PolicyRow&) const = default;
 };
 
@@ -45,8 +59,11 @@ struct PolicyRule {
   Direction direction = Direction::kIngress;
   k8s::NamespacedName policy;
   int index = 0;
+  PolicyTier tier = PolicyTier::kNetworkPolicy;
+  PolicyAction action = PolicyAction::kAccept;
+  uint32_t order = 0;              // TierRule
   std::vector<Identity> subjects;  // these three sorted
-  bool any_peer = false;
+  bool any_peer = false, any_pod = false;
   std::vector<Identity> peers;
   std::vector<CidrClass> classes;
   // A named port is another number at each destination: of the subject (ingress), of the peer (egress), or of the pods
@@ -57,7 +74,7 @@ struct PolicyRule {
     std::map<Identity, uint16_t> named;
     bool is_named = false;
     std::string name;
-    std::map<CidrClass, uint16_t> named_classes;
+    std::set<std::pair<CidrClass, uint16_t>> named_classes;  // pods of one node's network may differ
     bool operator==(const Port&) const = default;
   };
   bool any_port = false;
@@ -67,8 +84,9 @@ struct PolicyRule {
 struct PolicyTable {
   std::map<PolicyKey, PolicyRow> rows;
   CidrTable cidrs;
-  std::map<Identity, std::vector<Owner>> ingress_isolated_by, egress_isolated_by;
-  std::vector<PolicyRule> rules;  // explain only
+  std::map<Identity, std::vector<Owner>> ingress_isolated_by, egress_isolated_by;  // by NetworkPolicies
+  std::set<Identity> ingress_tiered, egress_tiered;  // a ClusterNetworkPolicy has rules for them
+  std::vector<PolicyRule> rules;                     // explain only
   bool operator==(const PolicyTable&) const = default;
 };
 

@@ -1,9 +1,44 @@
 #include <algorithm>
+#include <optional>
 
 #include "desired/policy/rules.h"
 
 namespace carrick::desired {
 namespace {
+
+void take_first(std::optional<TierRule>& first, const std::optional<TierRule>& other) {
+  if (other && (!first || *other < *first)) first = other;
+}
+
+bool same_peer(const PolicyKey& a, const PolicyKey& b) {
+  return a.subject == b.subject && a.direction == b.direction && a.peer_kind == b.peer_kind && a.peer == b.peer;
+}
+
+bool covers(const PolicyKey& wide, const PolicyKey& narrow) {
+  if (!same_peer(wide, narrow)) return false;
+  if (wide.protocol == net::Protocol::kAny) return true;
+  const int ignored = 16 - wide.port_bits;
+  return wide.protocol == narrow.protocol && wide.port_bits <= narrow.port_bits &&
+         (wide.port >> ignored) == (narrow.port >> ignored);
+}
+
+// The data plane finds the narrowest row of a peer and port. Where order counts, that row has to know what the wider
+// ones say. Rows that cover another one sort before it.
+void repeat_wider_rows(std::map<PolicyKey, PolicyRow>& rows) {
+  std::vector<std::map<PolicyKey, PolicyRow>::iterator> open;
+  for (auto row = rows.begin(); row != rows.end(); ++row) {
+    while (!open.empty() && !covers(open.back()->first, row->first)) open.pop_back();
+    if (!open.empty()) {
+      const PolicyRow& wide = open.back()->second;
+      take_first(row->second.admin, wide.admin);
+      take_first(row->second.baseline, wide.baseline);
+      for (const auto& owner : wide.allowed_by)
+        if (std::ranges::find(row->second.allowed_by, owner) == row->second.allowed_by.end())
+          row->second.allowed_by.push_back(owner);
+    }
+    open.push_back(row);
+  }
+}
 
 // Rows as plain numbers first, sorted once: cheaper than growing the ordered table row by row.
 class RowWriter {
@@ -26,13 +61,19 @@ class RowWriter {
     for (size_t i = 0; i < rows_.size();) {
       PolicyRow row;
       const PolicyKey key = rows_[i].first;
-      for (; i < rows_.size() && rows_[i].first == key; ++i) row.allowed_by.push_back(rules[rows_[i].second].owner);
+      for (; i < rows_.size() && rows_[i].first == key; ++i) note(row, rules[rows_[i].second]);
       out.emplace_hint(out.end(), key, std::move(row));
     }
     return out;
   }
 
  private:
+  static void note(PolicyRow& row, const PolicyRule& rule) {
+    if (rule.tier == PolicyTier::kNetworkPolicy) return row.allowed_by.push_back(rule.owner);
+    TierRule one{rule.order, rule.action, rule.owner};
+    take_first(rule.tier == PolicyTier::kAdmin ? row.admin : row.baseline, one);
+  }
+
   void emit(PolicyPeerKind kind, uint32_t peer) {
     key_.peer_kind = kind;
     key_.peer = peer;
@@ -41,6 +82,7 @@ class RowWriter {
 
   void add_peers(const PolicyRule& rule) {
     if (rule.any_peer) return emit(PolicyPeerKind::kAny, 0);
+    if (rule.any_pod) emit(PolicyPeerKind::kAnyPod, 0);
     for (Identity peer : rule.peers) emit(PolicyPeerKind::kIdentity, peer);
     for (CidrClass peer : rule.classes) emit(PolicyPeerKind::kCidrClass, peer);
   }
@@ -100,6 +142,10 @@ PolicyTable rows_for(const PolicyTable& model, const std::set<Identity>* subject
   for (const auto& [id, owners] : model.egress_isolated_by)
     if (!subjects || subjects->contains(id))
       out.egress_isolated_by.emplace_hint(out.egress_isolated_by.end(), id, owners);
+  for (Identity id : model.ingress_tiered)
+    if (!subjects || subjects->contains(id)) out.ingress_tiered.insert(id);
+  for (Identity id : model.egress_tiered)
+    if (!subjects || subjects->contains(id)) out.egress_tiered.insert(id);
   RowWriter writer;
   for (const auto& rule : model.rules) {
     std::vector<Identity> chosen;
@@ -111,6 +157,7 @@ PolicyTable rows_for(const PolicyTable& model, const std::set<Identity>* subject
     writer.add_rule(static_cast<uint32_t>(out.rules.size() - 1), out.rules.back());
   }
   out.rows = writer.finish(out.rules);
+  if (!out.ingress_tiered.empty() || !out.egress_tiered.empty()) repeat_wider_rows(out.rows);
   return out;
 }
 

@@ -12,8 +12,8 @@ namespace carrick::desired {
 // Every rule with the identities and classes it means, isolation of every identity, classes; no rows.
 struct PolicyModel {
   PolicyTable table;
-  bool needs_addresses =
-      false;  // an egress rule combines ipBlock and a named port: the result depends on pod addresses
+  bool needs_addresses = false;  // an egress rule has a named port: the result depends on addresses of pods
+  bool needs_nodes = false;      // a rule names nodes
 };
 PolicyModel resolve_policies(const k8s::Snapshot& snapshot, const IdentityTable& identities);
 

@@ -94,7 +94,8 @@ std::vector<std::pair<const char*, uint64_t>> newest_of_each_kind(const k8s::Sna
           {"pods", newest(snapshot.pods)},
           {"services", newest(snapshot.services)},
           {"endpointslices", newest(snapshot.endpointslices)},
-          {"networkpolicies", newest(snapshot.networkpolicies)}};
+          {"networkpolicies", newest(snapshot.networkpolicies)},
+          {"clusternetworkpolicies", newest(snapshot.clusternetworkpolicies)}};
 }
 
 // The first Service whose endpoints nobody has looked for yet; empty when there is none.
