@@ -309,18 +309,20 @@ class Node {
     }
   }
 
-  // A burst of changes costs one look.
+  // A burst of changes costs one look, and looks never cost more than a tenth of the time.
   void look_at_sockets_soon() {
     if (options_.cgroup.empty() || sockets_timer_pending_) return;
     sockets_timer_pending_ = true;
-    sockets_timer_.expires_after(std::chrono::milliseconds(100));
+    sockets_timer_.expires_after(std::max<Clock::duration>(std::chrono::milliseconds(100), 10 * sockets_look_took_));
     sockets_timer_.async_wait([this](auto error) {
       if (error) return;
       sockets_timer_pending_ = false;
       sockets_looked_at_ = realizer_->status().retired_backends;
+      const auto start = Clock::now();
       if (auto ended = realize::end_stale_sockets(*programs_, kernel::linux_sockets()); !ended)
         log::warn("sockets whose backend is gone are not told: {}", ended.error().message);
       if (options_.reset_removed) end_removed_connections();
+      sockets_look_took_ = Clock::now() - start;
     });
   }
 
@@ -476,6 +478,7 @@ class Node {
   std::unique_ptr<DropReader> drop_reader_;
   std::unique_ptr<FlowSweeper> flow_sweeper_;
   uint64_t aborted_connections_ = 0;
+  Clock::duration sockets_look_took_{};  // the last one
   std::unique_ptr<BusyLinks> busy_links_;
 
   desired::NodeView view_;
