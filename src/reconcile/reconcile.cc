@@ -4,6 +4,11 @@
 #include <unordered_set>
 
 namespace carrick::reconcile {
+namespace {
+
+constexpr size_t kCrowd = 1000;  // rows that wait
+
+}  // namespace
 
 Result<void> Table::read_back() {
   auto rows = store_.read();
@@ -63,12 +68,18 @@ bool Table::due(const std::string& key, Time now) const {
   return trouble == troubles_.end() || trouble->second.next <= now;
 }
 
+// A look costs as much as rows wait. When very many do, for a full map, they are looked at together and seldom: each at
+// a moment of its own, they would keep a processor busy.
 void Table::failed(const std::string& key, const SharedText& owner, Error error, Time now) {
   auto& trouble = troubles_[key];
   trouble.owner = owner;
   trouble.error = std::move(error);
   const auto delay = options_.first_delay * (uint64_t{1} << std::min(trouble.attempts, 20u));
   trouble.next = now + std::min<std::chrono::milliseconds>(delay, options_.longest_delay);
+  if (troubles_.size() > kCrowd) {
+    const Time::duration pace = options_.longest_delay / 3;
+    trouble.next += pace - trouble.next.time_since_epoch() % pace;
+  }
   ++trouble.attempts;
 }
 

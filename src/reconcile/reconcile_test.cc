@@ -63,6 +63,30 @@ TEST(Reconcile, WritesOnlyTheDifference) {
   EXPECT_TRUE(table.settled());
 }
 
+TEST(Reconcile, VeryManyRowsThatWaitAreLookedAtTogether) {
+  FakeStore store;
+  Table table("t", store, {.batch = 8, .first_delay = milliseconds(100), .longest_delay = milliseconds(3000)});
+  std::vector<Row> rows;
+  for (int i = 0; i < 1500; ++i) {
+    rows.push_back({fmt::format("{:04}", i), "1", ""});
+    store.refused.insert(rows.back().key);
+    table.adjust({rows.back()}, {}, true);  // each fails at a moment of its own
+    table.write(kStart + milliseconds(i));
+  }
+  Time now = kStart + milliseconds(10'000);  // by then each has been looked at in the crowd
+  table.write(now);
+  int looks = 0;
+  for (const Time end = now + milliseconds(30'000); now < end; ++looks) {
+    ASSERT_TRUE(table.next_retry());
+    now = std::max(now, *table.next_retry());
+    table.write(now);
+  }
+  EXPECT_LE(looks, 31) << "one a second at most";
+  store.refused.clear();
+  for (int i = 0; i < 6; ++i, now += milliseconds(1000)) table.write(now);
+  EXPECT_TRUE(table.settled()) << "and all of them heal";
+}
+
 TEST(Reconcile, NothingIsRemovedBeforeTheWatchesAreInSync) {
   FakeStore store;
   store.rows = {{"old", "1"}};
