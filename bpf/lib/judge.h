@@ -124,11 +124,6 @@ static __always_inline int judge_remote(struct scratch *s, const struct node_con
   return 0;
 }
 
-static __always_inline int from_outside(const struct packet *p) {
-  const struct peer_value *client = find_peer(&p->key.tuple.src);
-  return !client || client->kind == PEER_OUTSIDE;
-}
-
 /* From outside to a backend elsewhere, the client's address kept: its node gets what we got. What came by the tunnel is
  * not handed on again. A client inside the cluster has other ways back than the uplink. */
 static __always_inline int judge_return(const struct packet *p, struct scratch *s, const struct node_config *c) {

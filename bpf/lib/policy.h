@@ -9,6 +9,12 @@ static __always_inline const struct peer_value *find_peer(const struct wire_addr
   return bpf_map_lookup_elem(&peers, &key);
 }
 
+/* A client that no table knows. */
+static __always_inline int from_outside(const struct packet *p) {
+  const struct peer_value *client = find_peer(&p->key.tuple.src);
+  return !client || client->kind == PEER_OUTSIDE;
+}
+
 /* What the rows that were found say together. */
 struct policy_found {
   __u32 allowed_by, admin, admin_rule, baseline, baseline_rule;

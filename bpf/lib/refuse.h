@@ -5,7 +5,8 @@
 
 #include <linux/tcp.h>
 
-#include "lib/drop.h"
+#include "lib/deliver.h"
+#include "lib/policy.h"
 
 struct refusal {
   __u8 bytes[48 + 28]; /* headers being written */
@@ -140,6 +141,18 @@ GLOBAL int refuse_icmp(struct __sk_buff *skb, struct packet *p) {
   return bpf_skb_store_bytes(skb, ETH_HLEN + ip_size, &icmp, sizeof(icmp), BPF_F_INVALIDATE_HASH) ? -1 : 0;
 }
 
+/* The answer to what came by the tunnel: straight to a client outside, else to the node that sent it. */
+static __always_inline int answer_tunnelled(struct __sk_buff *skb, const struct packet *p) {
+  const struct node_config *c = node();
+  struct bpf_tunnel_key tunnel = {};
+  struct wire_address remote;
+  if (!c) return TC_ACT_SHOT;
+  if (from_outside(p)) return bpf_redirect_neigh(c->uplink_ifindex, 0, 0, 0);
+  if (bpf_skb_get_tunnel_key(skb, &tunnel, sizeof(tunnel), 0)) return TC_ACT_SHOT;
+  map_v4(&remote, bpf_htonl(tunnel.remote_ipv4));
+  return into_tunnel(skb, &remote, c) ? TC_ACT_SHOT : bpf_redirect(c->overlay_ifindex, 0);
+}
+
 /* Ends the packet for `reason` and answers its sender. */
 GLOBAL int refuse(struct __sk_buff *skb, struct packet *p, const struct flow_value *flow, int reason) {
   if (!p) return TC_ACT_SHOT;
@@ -148,6 +161,7 @@ GLOBAL int refuse(struct __sk_buff *skb, struct packet *p, const struct flow_val
   int dropped = drop(skb, p, flow, reason);
   if (p->kind != PACKET_FLOW) return dropped;
   if (p->key.protocol == IPPROTO_TCP ? refuse_tcp(skb, p) : refuse_icmp(skb, p)) return dropped;
+  if (p->tunnelled) return answer_tunnelled(skb, p);
   if (swap_macs(skb)) return dropped;
   if (p->key.hook == HOOK_FROM_POD) return bpf_redirect_peer(skb->ifindex, 0);
   return bpf_redirect(skb->ifindex, p->key.hook == HOOK_TO_NET ? BPF_F_INGRESS : 0);

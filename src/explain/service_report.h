@@ -4,7 +4,8 @@
 #include "explain/explain.h"
 
 // One Service as every node sees it: where it is reached, which endpoints are used from where, why the others are not,
-// and which of its fields lead nowhere. PURE; the frontends of the tables decide what is used, so this cannot say other than the data plane does.
+// and which of its fields lead nowhere. PURE; the frontends of the tables decide what is used, so this cannot say other
+// than the data plane does.
 namespace carrick::explain {
 
 struct ReportedAddress {
@@ -43,7 +44,7 @@ struct ServiceReport {
   size_t nodes = 0;
   std::vector<ReportedPort> ports;
   desired::Findings findings;  // fields of the Service and its slices that lead nowhere
-  std::string not_forwarded;  // headless, ExternalName or left to another proxy: the reason; then there are no ports
+  std::string not_forwarded;   // headless, ExternalName or left to another proxy: the reason; then there are no ports
 };
 
 // kNotFound with the nearest name when there is no such Service. `node`: as seen from that one alone, empty = all.

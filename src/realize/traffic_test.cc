@@ -497,6 +497,17 @@ TEST_P(Traffic, DirectServerReturn) {
     EXPECT_EQ(udp(far_udp, world.outside(), one.v4(), 30053, 5000), "203.0.113.9");
     EXPECT_EQ(tcp(host_network, world.outside(), one.v4(), 30083), "203.0.113.9");
     EXPECT_EQ(tcp(local, world.outside(), one.v4(), 30084), two.v4());
+    // Nothing is left there by the time it arrives: refused at once all the same, straight by the uplink.
+    node_port(30085, kTcp, two.pod4(0), 8080);
+    node_port(30087, kTcp, two.pod6(0), 8086);
+    add_service(two, "0.0.0.0", 30085, kTcp, {}, kExternal);
+    add_service(two, "::", 30087, kTcp, {}, kExternal);
+    // And by the tunnel to a pod, where pods are reached so.
+    add_service(two, two.v4(), 30088, kTcp, {}, kExternal);
+    world.apply();
+    EXPECT_EQ(dial(world.outside(), one.v4(), 30085), ECONNREFUSED);
+    EXPECT_EQ(dial(world.outside(), one.v6(), 30087), ECONNREFUSED);
+    EXPECT_EQ(dial(one.pods[0].get(), two.v4(), 30088), ECONNREFUSED);
     // By the tunnel only: who asks node two for it directly meets no such port.
     EXPECT_NE(dial(world.outside(), two.v4(), 30080, nullptr, 300), 0);
     // A connection stays where it is when the tables change (SVC-D18).
