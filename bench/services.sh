@@ -35,7 +35,7 @@ wanted() { [ "$part" = all ] || [ "$part" = "$1" ]; }
 # up MANIFEST-WORDS...: a lab of two nodes with the objects
 up() {
   python3 bench/objects.py "$@" >"$manifest"
-  "$carrick" lab up --name "$name" --nodes 2 --timeout 1200 -f "$manifest" -o json >"$out/services-up.json" && return
+  "$carrick" lab up --name "$name" --nodes 2 --full-maps --timeout 1200 -f "$manifest" -o json >"$out/services-up.json" && return
   echo "lab up failed ($*): $(head -c 600 "$out/services-up.json")"
   failed=1; down; return 1
 }

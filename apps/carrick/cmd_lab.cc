@@ -330,6 +330,8 @@ void add_up(CLI::App& lab) {
           "(snat), or the client's, which its own node then answers (dsr)")
       ->check(CLI::IsMember({"snat", "dsr"}))
       ->capture_default_str();
+  command->add_flag("--full-maps", flags->config.full_maps,
+                    "BPF maps as large as a real node's, for more than 10,000 Services; some 90 MB a node");
   command->add_flag("--uplink-queue", flags->config.uplink_queue,
                     "send through each node's uplink queue, so that a capture on the node's eth0 sees all packets "
                     "(they go straight to the other end else, which is faster)");

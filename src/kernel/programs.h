@@ -25,7 +25,7 @@ namespace carrick::kernel {
 // once: about 250 bytes an entry.
 struct MapSizes {
   uint32_t pods = 1024, peers = 65536, cidrs = 16384, policy = 131072;
-  uint32_t frontends = 131072, backends = 524288, members = 524288;
+  uint32_t frontends = 262144, backends = 524288, members = 524288;
   uint32_t sources = 16384, choices = 262144;
   uint32_t flows = 262144, affinity = 16384, hits = 16384, sockets = 65536, fragments = 4096;
   uint32_t event_bytes = 256 * 1024;  // ring buffer; a power of two, at least a page

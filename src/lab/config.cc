@@ -61,6 +61,7 @@ std::string encode_config(const LabConfig& config) {
                                       {"family", family_word(config.family)},
                                       {"vxlan", config.vxlan},
                                       {"dsr", config.dsr},
+                                      {"fullMaps", config.full_maps},
                                       {"uplinkQueue", config.uplink_queue},
                                       {"images", images},
                                       {"resetRemoved", config.reset_removed},
@@ -81,6 +82,7 @@ Result<LabConfig> decode_config(std::string_view text) try {
   config.family = family == "ipv4" ? IpFamily::kIpv4 : family == "ipv6" ? IpFamily::kIpv6 : IpFamily::kDual;
   config.vxlan = document.at("vxlan").as_bool();
   config.dsr = document.at("dsr").as_bool();
+  config.full_maps = document.at("fullMaps").as_bool();
   config.uplink_queue = document.at("uplinkQueue").as_bool();
   for (const json::value& image : document.at("images").as_array())
     config.images.emplace_back(std::string(image.at("name").as_string()), std::string(image.at("path").as_string()));

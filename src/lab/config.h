@@ -19,6 +19,7 @@ struct LabConfig {
   IpFamily family = IpFamily::kDual;
   bool vxlan = false;
   bool dsr = false;             // see agent::AgentOptions
+  bool full_maps = false;       // as large as a real node's
   bool uplink_queue = false;    // see agent::AgentOptions
   bool reset_removed = false;   // the same
   std::string data_dir;         // empty: the API server's store lives and dies with the lab

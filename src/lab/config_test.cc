@@ -12,6 +12,8 @@ TEST(Config, SurvivesItsFile) {
                    .nodes = 7,
                    .family = IpFamily::kIpv6,
                    .vxlan = true,
+                   .dsr = true,
+                   .full_maps = true,
                    .uplink_queue = true,
                    .reset_removed = true,
                    .images = {{"shop/web", "/opt/web"}},

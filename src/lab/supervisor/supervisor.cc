@@ -262,7 +262,7 @@ Result<void> Supervisor::start_agents() {
     flag("--cgroup", request.cgroup);
     flag("--cni-socket", paths_.node_cni_socket(node.name));
     flag("--cni-conf-dir", paths_.node_cni_conf(node.name));
-    request.argv.push_back("--small-maps");
+    if (!config_.full_maps) request.argv.push_back("--small-maps");
     if (config_.has_v4()) flag("--service-cidr", kServiceNetV4);
     if (config_.has_v6()) flag("--service-cidr", kServiceNetV6);
     flag("--uplink", "eth0");
