@@ -10,10 +10,18 @@ spec:
   nodeName: {node}
   containers: [{{name: main, image: bench, command: ["/bin/sleep", "86400"], ports: [{{containerPort: 7777}}]}}]
 """
+TESTED = """apiVersion: v1
+kind: Service
+metadata: {name: tested}
+spec:
+  clusterIP: 10.96.255.77
+  selector: {app: same}
+  ports: [{name: http, port: 80, targetPort: 7777}, {name: echo, port: 80, protocol: UDP, targetPort: 7777}]
+"""
 SERVICE = """apiVersion: v1
 kind: Service
-metadata: {{name: {name}}}
-spec: {{{ip}selector: {{app: {app}}}, ports: [{{name: http, port: 80, targetPort: 7777}}, {{name: echo, port: 80, protocol: UDP, targetPort: 7777}}]}}
+metadata: {{name: s{i}}}
+spec: {{selector: {{app: {app}}}, ports: [{{name: http, port: 80, targetPort: 7777}}]}}
 """
 DOOR = """apiVersion: v1
 kind: Service
@@ -34,9 +42,9 @@ spec:
 
 def net(services):
     docs = [POD.format(name=name, node=node) for name, node in (("client", "node1"), ("same", "node1"), ("other", "node2"))]
-    docs.append(SERVICE.format(name="tested", app="same", ip="clusterIP: 10.96.255.77, "))
+    docs.append(TESTED)
     docs += [DOOR] if services > 1 else []
-    docs += [SERVICE.format(name=f"s{i}", app=("same", "other")[i % 2], ip="") for i in range(services - 2)]
+    docs += [SERVICE.format(i=i, app=("same", "other")[i % 2]) for i in range(services - 2)]
     return docs
 
 

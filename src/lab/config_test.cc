@@ -16,6 +16,7 @@ TEST(Config, SurvivesItsFile) {
                    .full_maps = true,
                    .uplink_queue = true,
                    .reset_removed = true,
+                   .full_maps = true,
                    .images = {{"shop/web", "/opt/web"}},
                    .data_dir = "/d",
                    .kubeconfig_path = "/k",
@@ -26,6 +27,7 @@ TEST(Config, SurvivesItsFile) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(encode_config(*again), encode_config(config));
   EXPECT_EQ(again->family, IpFamily::kIpv6);
+  EXPECT_TRUE(again->full_maps);
 }
 
 TEST(Config, SaysWhatIsWrong) {
