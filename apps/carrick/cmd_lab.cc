@@ -335,8 +335,6 @@ void add_up(CLI::App& lab) {
   command->add_flag("--uplink-queue", flags->config.uplink_queue,
                     "send through each node's uplink queue, so that a capture on the node's eth0 sees all packets "
                     "(they go straight to the other end else, which is faster)");
-  command->add_flag("--full-maps", flags->config.full_maps,
-                    "tables of the nodes as large as on a real one: for more than about 10,000 Services");
   command
       ->add_option("--image", flags->images,
                    "NAME=PATH: containers of image NAME run this program of the machine; may be repeated")

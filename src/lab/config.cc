@@ -63,7 +63,6 @@ std::string encode_config(const LabConfig& config) {
                                       {"dsr", config.dsr},
                                       {"fullMaps", config.full_maps},
                                       {"uplinkQueue", config.uplink_queue},
-                                      {"fullMaps", config.full_maps},
                                       {"images", images},
                                       {"resetRemoved", config.reset_removed},
                                       {"data_dir", config.data_dir},
@@ -85,7 +84,6 @@ Result<LabConfig> decode_config(std::string_view text) try {
   config.dsr = document.at("dsr").as_bool();
   config.full_maps = document.at("fullMaps").as_bool();
   config.uplink_queue = document.at("uplinkQueue").as_bool();
-  config.full_maps = document.at("fullMaps").as_bool();
   for (const json::value& image : document.at("images").as_array())
     config.images.emplace_back(std::string(image.at("name").as_string()), std::string(image.at("path").as_string()));
   config.reset_removed = document.at("resetRemoved").as_bool();

@@ -22,7 +22,6 @@ struct LabConfig {
   bool full_maps = false;       // as large as a real node's
   bool uplink_queue = false;    // see agent::AgentOptions
   bool reset_removed = false;   // the same
-  bool full_maps = false;       // maps of the agents as on a node of a large cluster, not those of a lab
   std::string data_dir;         // empty: the API server's store lives and dies with the lab
   std::string kubeconfig_path;  // a copy for the user; empty = only the lab's own
   int api_port = 0;             // on 127.0.0.1 of the machine; 0 = any free one

@@ -16,7 +16,6 @@ TEST(Config, SurvivesItsFile) {
                    .full_maps = true,
                    .uplink_queue = true,
                    .reset_removed = true,
-                   .full_maps = true,
                    .images = {{"shop/web", "/opt/web"}},
                    .data_dir = "/d",
                    .kubeconfig_path = "/k",
