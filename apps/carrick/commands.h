@@ -10,6 +10,7 @@ extern int exit_code;
 
 void add_agent(CLI::App& app);      // agent
 void add_lab(CLI::App& app);        // lab up|down|list|kubeconfig|exec and its hidden processes
+void add_policy(CLI::App& app);     // policy matrix|diff|check|lint
 void add_probe(CLI::App& app);      // probe
 void add_explain(CLI::App& app);    // explain
 void add_service(CLI::App& app);    // service

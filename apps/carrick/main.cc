@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("carrick ") + CARRICK_VERSION);
   carrick::app::add_lab(app);
   carrick::app::add_explain(app);
+  carrick::app::add_policy(app);
   carrick::app::add_probe(app);
   carrick::app::add_service(app);
   carrick::app::add_status(app);

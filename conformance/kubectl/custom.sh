@@ -79,6 +79,23 @@ check cr-in-namespace 'boat.sea.example/ann created' bash -c "k create ns sea >/
 check cr-namespace-goes '"sea" deleted' k delete ns sea --timeout=20s
 check crd-delete '"boats.sea.example" deleted' k delete crd boats.sea.example --timeout=20s
 refuse cr-gone "the server doesn't have a resource type|could not find the requested resource" k get boats
+# ClusterNetworkPolicy is there from the start.
+cat > "$work/cnp.yaml" <<'YAML'
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: names}
+spec:
+  tier: Baseline
+  priority: 7
+  subject: {namespaces: {matchLabels: {nobody: here}}}
+  egress: [{action: Accept, to: [{domainNames: [example.com]}]}]
+YAML
+check cnp-create 'clusternetworkpolicy.policy.networking.k8s.io/names created' k apply -f "$work/cnp.yaml"
+check cnp-columns '^names +Baseline +7 ' k get cnp
+check cnp-condition 'PartlyRefused' k get cnp names -o 'jsonpath={.status.conditions[0].reason}'
+check cnp-explain 'asked for pods' k explain cnp.spec.tier
+refuse cnp-invalid 'priority' k patch cnp names --type=merge -p '{"spec":{"priority":1001}}'
+check cnp-delete '"names" deleted' k delete cnp names
 # Definitions of others, from the Go module cache.
 for crds in gateway-api@v1.6.3 network-policy-api@v0.2.0; do
   [ -d "$modules/sigs.k8s.io/$crds" ] || { echo "SKIPPED v$version $crds: not in the Go module cache"; skipped=$((skipped + 1)); continue; }

@@ -189,8 +189,10 @@ Result<void> fetch(const Credentials& credentials, Assembly& into) {
   do {
     std::string target = k8s::collection_path(k8s::resource<T>()) + "?limit=" + std::to_string(kPageSize);
     if (!page.next.empty()) target += "&continue=" + page.next;
-    auto answer = TRY(request_once(credentials, {"GET", target, "", ""}));
-    page = TRY(into.take_page<T>(answer.body, page.next.empty()));
+    auto answer = request_once(credentials, {"GET", target, "", ""});
+    if (kMayBeAbsent<T> && !answer && answer.error().kind == ErrorKind::kNotFound)
+      answer = HttpResponse{.status = 200, .body = R"({"items": []})"};
+    page = TRY(into.take_page<T>(TRY(std::move(answer)).body, page.next.empty()));
   } while (!page.next.empty());
   into.finish_list<T>(page.resource_version);
   return {};
@@ -206,6 +208,7 @@ Result<k8s::Snapshot> fetch_snapshot(const Credentials& credentials) {
   TRY_VOID(fetch<k8s::Service>(credentials, all));
   TRY_VOID(fetch<k8s::EndpointSlice>(credentials, all));
   TRY_VOID(fetch<k8s::NetworkPolicy>(credentials, all));
+  TRY_VOID(fetch<k8s::ClusterNetworkPolicy>(credentials, all));
   k8s::ChangeSet changes;
   return all.publish(changes);
 }

@@ -38,6 +38,7 @@ Counts facts_of(const k8s::Snapshot& snapshot) {
                       pod->metadata.deletionTimestamp.has_value(), pod->status.podIPs.size())];
   for (const auto& [key, service] : snapshot.services) ++out["service " + key.str()];
   for (const auto& [key, policy] : snapshot.networkpolicies) ++out["policy " + key.str()];
+  for (const auto& [key, policy] : snapshot.clusternetworkpolicies) ++out["cluster policy " + key.str()];
   for (const auto& [key, slice] : snapshot.endpointslices) {
     auto service = slice->metadata.labels.find(k8s::kServiceNameLabel);
     if (service == slice->metadata.labels.end()) continue;

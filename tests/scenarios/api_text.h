@@ -179,8 +179,10 @@ struct Evaluator {
     std::vector<const k8s::ClusterNetworkPolicy*> policies;
     for (const auto& [key, policy] : cluster.clusternetworkpolicies)
       if (policy->spec.tier == name) policies.push_back(policy.get());
-    std::stable_sort(policies.begin(), policies.end(),
-                     [](auto* a, auto* b) { return a->spec.priority < b->spec.priority; });
+    std::sort(policies.begin(), policies.end(), [](auto* a, auto* b) {
+      return a->spec.priority != b->spec.priority ? a->spec.priority < b->spec.priority
+                                                  : a->metadata.name < b->metadata.name;
+    });
     for (const auto* policy : policies) {
       const auto& spec = policy->spec;
       if (spec.subject.pods ? !pods_match(*spec.subject.pods, subject)

@@ -5,6 +5,7 @@
 
 #include "desired/test_cluster.h"
 #include "explain/explain.h"
+#include "explain/policy.h"
 #include "k8s/codec.h"
 #include "tests/scenarios/api_text.h"
 
@@ -73,6 +74,29 @@ std::string disagreement(const k8s::Snapshot& snapshot) {
                            net::protocol_name(cell.protocol), v4 ? "v4" : "v6", verdict_word(cell.expected),
                            allowed ? "allow" : "deny");
     }
+  }
+  return {};
+}
+
+// `carrick policy` works on sets of ports and classes of pods and addresses; it must say the same of every member.
+std::string disagreement_of_sets(const k8s::Snapshot& snapshot) {
+  const oracle::Evaluator evaluator{snapshot};
+  for (bool v4 : {true, false}) {
+    const explain::PolicyReach reach(snapshot, v4);
+    std::vector<std::pair<explain::PolicyParty, oracle::End>> ends;
+    for (const auto& [key, pod] : snapshot.pods)
+      if (!pod->spec.hostNetwork) ends.emplace_back(*reach.party_of(key), end_of(snapshot, key, v4));
+    for (const char* address : {v4 ? "203.0.113.7" : "2001:db8:203::7", v4 ? "8.8.8.8" : "2001:db8:9::1"})
+      ends.push_back({reach.region_of(TestCluster::ip(address)), {nullptr, address, {}}});
+    for (const auto& [from, a] : ends)
+      for (const auto& [to, b] : ends) {
+        if (a.pod == b.pod) continue;
+        const explain::PortSet ports = reach.between(from, to);
+        for (const auto& port : kAsked)
+          if (ports.contains(port) !=
+              evaluator.allowed(a, b, port.port, std::string(net::protocol_name(port.protocol))))
+            return fmt::format("{} -> {} {}: the set is {}", a.ip, b.ip, port.port, ports.str());
+      }
   }
   return {};
 }
@@ -192,6 +216,8 @@ TEST(PolicyOracle, AgreesWithExplainOnRandomClusters) {
       k8s::Snapshot small = shrink(cluster.snapshot);
       FAIL() << "seed " << seed << ": " << found << "\nsmallest: " << disagreement(small) << "\n" << describe(small);
     }
+    if (std::string found = disagreement_of_sets(cluster.snapshot); !found.empty())
+      FAIL() << "seed " << seed << ": " << found << "\n" << describe(cluster.snapshot);
     Random random(seed);
     if (std::string found = disagreement_of_questions(cluster.snapshot, random); !found.empty())
       FAIL() << "seed " << seed << ": " << found << "\n" << describe(cluster.snapshot);

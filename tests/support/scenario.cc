@@ -213,7 +213,9 @@ std::vector<std::string> scenario_files() {
   const std::string folder = elsewhere ? elsewhere : std::string(CARRICK_SOURCE_DIR) + "/tests/scenarios";
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (entry.path().extension() == ".scn") out.push_back(entry.path());
-  if (!elsewhere) out.push_back(std::string(CARRICK_SOURCE_DIR) + "/docs/guide/services.md");
+  if (!elsewhere)
+    for (const char* guide : {"services", "policy"})
+      out.push_back(fmt::format("{}/docs/guide/{}.md", CARRICK_SOURCE_DIR, guide));
   std::ranges::sort(out);
   return out;
 }

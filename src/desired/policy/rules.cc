@@ -107,7 +107,9 @@ std::vector<std::pair<uint32_t, const k8s::ClusterNetworkPolicy*>> in_order(cons
   std::vector<const k8s::ClusterNetworkPolicy*> policies;
   for (const auto& [key, policy] : snapshot.clusternetworkpolicies)
     if ((policy->spec.tier == "Baseline") == baseline) policies.push_back(policy.get());
-  std::ranges::stable_sort(policies, {}, [](const auto* policy) { return policy->spec.priority; });
+  std::ranges::sort(policies, {}, [](const auto* policy) {
+    return std::pair(policy->spec.priority, std::string_view(policy->metadata.name));
+  });
   // A number that a policy of another priority does not change: rows stay as they are.
   constexpr uint32_t kMostEqual = (1 << 15) - 1, kLastPriority = 1023;
   std::vector<std::pair<uint32_t, const k8s::ClusterNetworkPolicy*>> out;
