@@ -36,6 +36,35 @@ TEST_F(PacketTest, IsolatedPodAcceptsOnlyWhatARuleNames) {
   EXPECT_DROP(send("from_pod", from(kPodC).ip("10.1.1.12", "10.1.1.11").tcp(6, 5, kSyn), kPodC), "ingress_denied");
 }
 
+// The row of 0.0.0.0/0 is also the guard that is always there: what was narrower leaves nothing behind.
+TEST_F(PacketTest, ABlockOfEverythingAfterANarrowOne) {
+  const auto asked = [&](uint16_t port) {
+    return send("from_pod", from(kPodA).ip("10.1.1.10", "10.1.1.11").tcp(port, 80), kPodA);
+  };
+  const auto allow_class = [&](uint32_t cidr_class) {
+    allow({kIdentityB, Direction::kIngress, PolicyPeerKind::kCidrClass, cidr_class, Protocol::kAny, 0, 0});
+  };
+  for (uint16_t round = 0; round < 3; ++round) {
+    isolate(kPodB, true, false);
+    tables.policy.cidrs = {{prefix("0.0.0.0/31"), 1}};
+    allow_class(1);
+    realize();
+    EXPECT_DROP(asked(static_cast<uint16_t>(40000 + round)), "ingress_denied");
+    isolate(kPodB, false, false);
+    tables.policy = {};
+    realize();
+    EXPECT_EQ(asked(static_cast<uint16_t>(41000 + round)).verdict, Verdict::kRedirect);
+    isolate(kPodB, true, false);
+    tables.policy.cidrs = {{prefix("0.0.0.0/0"), 2}};
+    allow_class(2);
+    realize();
+    EXPECT_EQ(asked(static_cast<uint16_t>(42000 + round)).verdict, Verdict::kRedirect);
+    tables.policy = {};
+    realize();
+    EXPECT_DROP(asked(static_cast<uint16_t>(43000 + round)), "ingress_denied");
+  }
+}
+
 TEST_F(PacketTest, EgressIsJudgedAtTheSender) {
   isolate(kPodA, false, true);
   allow(kPortTcp80(kIdentityA, PolicyPeerKind::kIdentity, kIdentityRemote, Direction::kEgress));
