@@ -16,33 +16,12 @@
 
 #include "base/fd.h"
 #include "lab/host/cgroups.h"
+#include "net/raw_address.h"
 
 namespace carrick::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-struct Raw {
-  sockaddr_in6 storage{};
-  socklen_t size = sizeof(sockaddr_in6);
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-Raw raw_address(const net::SocketAddress& from) {
-  Raw out;
-  if (from.address.is_v4()) {
-    auto* in = reinterpret_cast<sockaddr_in*>(&out.storage);
-    in->sin_family = AF_INET;
-    in->sin_port = htons(from.port);
-    in->sin_addr.s_addr = htonl(from.address.v4_host_order());
-    out.size = sizeof *in;
-  } else {
-    out.storage.sin6_family = AF_INET6;
-    out.storage.sin6_port = htons(from.port);
-    std::memcpy(&out.storage.sin6_addr, from.address.bytes().data(), 16);
-  }
-  return out;
-}
 
 // The machine may default to BBR, which paces; cubic is what figures elsewhere are taken with. Refused is no obstacle.
 void prepare_tcp(int fd) {
@@ -67,8 +46,8 @@ Result<Fd> server_socket(Kind kind, bool v4) {
   if (!fd) return fail_errno(errno, "socket");
   int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  Raw any = raw_address({v4 ? net::IpAddress::v4(0) : net::IpAddress(), kServerPort});
-  if (::bind(fd.get(), any.get(), any.size) != 0) return fail_errno(errno, fmt::format("bind port {}", kServerPort));
+  net::RawAddress any({v4 ? net::IpAddress::v4(0) : net::IpAddress(), kServerPort});
+  if (::bind(fd.get(), any.get(), any.size()) != 0) return fail_errno(errno, fmt::format("bind port {}", kServerPort));
   if (kind != Kind::kUdpRr && ::listen(fd.get(), 128) != 0) return fail_errno(errno, "listen");
   return fd;
 }
@@ -78,9 +57,9 @@ Result<Fd> server_socket(Kind kind, bool v4) {
   char byte;
   if (kind == Kind::kUdpRr) {
     while (true) {
-      Raw from;
-      if (::recvfrom(socket.get(), &byte, 1, 0, from.get(), &from.size) == 1)
-        ::sendto(socket.get(), &byte, 1, 0, from.get(), from.size);
+      net::RawAddress from;
+      if (::recvfrom(socket.get(), &byte, 1, 0, from.get(), from.size_slot()) == 1)
+        ::sendto(socket.get(), &byte, 1, 0, from.get(), from.size());
     }
   }
   while (true) {
@@ -92,8 +71,8 @@ Result<Fd> server_socket(Kind kind, bool v4) {
   }
 }
 
-Result<Fd> connected(Kind kind, Raw to) {
-  Fd fd(::socket(to.storage.sin6_family, (kind == Kind::kUdpRr ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
+Result<Fd> connected(Kind kind, net::RawAddress to) {
+  Fd fd(::socket(to.get()->sa_family, (kind == Kind::kUdpRr ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
   if (!fd) return fail_errno(errno, "socket");
   timeval limit{2, 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -103,7 +82,7 @@ Result<Fd> connected(Kind kind, Raw to) {
     linger reset{1, 0};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   }
-  if (::connect(fd.get(), to.get(), to.size) != 0) return fail_errno(errno, "connect");
+  if (::connect(fd.get(), to.get(), to.size()) != 0) return fail_errno(errno, "connect");
   return fd;
 }
 
@@ -122,7 +101,7 @@ double cpu_seconds(clockid_t clock) {
 
 Result<double> ask_for(const net::SocketAddress& target, Kind kind, std::chrono::milliseconds duration,
                        clockid_t server_clock, Seconds seconds) {
-  Raw to = raw_address(target);
+  net::RawAddress to(target);
   Fd socket;
   if (kind != Kind::kTcpCrr) socket = TRY(connected(kind, to));
   auto one = [&]() -> Result<void> {

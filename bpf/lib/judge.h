@@ -270,7 +270,6 @@ GLOBAL int judge_record(struct packet *p, struct scratch *s, const struct node_c
     copy_address(&s->flow.tuple.src, own);
     s->flow.flags |= FLOW_SNAT;
   }
-  if (s->flow.flags & FLOW_DSR) return bpf_map_update_elem(&flows, &p->key, &s->flow, BPF_ANY) ? DROP_FLOW_TABLE : 0;
   if (s->flow.flags & (FLOW_SERVICE | FLOW_SNAT)) s->flow.flags |= FLOW_REWRITE;
   s->reverse.flags = FLOW_REPLY | (s->flow.flags & (FLOW_REWRITE | FLOW_SEEN_REPLY)) | swap_fin(s->flow.flags);
   reverse_key_of(&s->flow, p->key.protocol, &s->reverse_key);
@@ -287,6 +286,12 @@ GLOBAL int judge_record(struct packet *p, struct scratch *s, const struct node_c
   /* LRU evicts first what was never looked up: the answer must find its entry. */
   bpf_map_lookup_elem(&flows, &s->reverse_key);
   return 0;
+}
+
+/* The one entry of a connection whose answers come by another node. */
+static __always_inline int judge_record_alone(const struct packet *p, struct scratch *s) {
+  s->flow.reverse_hook = HOOK_COUNT; /* met nowhere */
+  return bpf_map_update_elem(&flows, &p->key, &s->flow, BPF_ANY) ? DROP_FLOW_TABLE : 0;
 }
 
 /* The tunnel's sender must be a node: otherwise anybody could speak for any pod. */
@@ -329,8 +334,8 @@ GLOBAL int judge(struct __sk_buff *skb, struct packet *p, const struct flow_valu
   if (!(s->flow.flags & FLOW_DSR)) failed = judge_receiver(p, s, sender, c, &snat);
   if (failed) return failed;
   if (!old && not_opened(p)) return DROP_NOT_OPENED;
-  s->flow.reverse_hook = HOOK_COUNT; /* met nowhere */
-  if (!(s->flow.flags & FLOW_DSR)) failed = judge_reverse(skb, p, s, sender, c);
+  if (s->flow.flags & FLOW_DSR) return judge_record_alone(p, s);
+  failed = judge_reverse(skb, p, s, sender, c);
   if (failed) return failed;
   return judge_record(p, s, c, snat);
 }

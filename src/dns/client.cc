@@ -7,7 +7,7 @@
 #include <random>
 
 #include "dns/message/message.h"
-#include "dns/transport/sockaddr.h"
+#include "net/raw_address.h"
 
 namespace carrick::dns {
 namespace {
@@ -44,7 +44,7 @@ ClientReply client_reply(const Message& message) {
 Result<Fd> connected_socket(const net::SocketAddress& server, int type) {
   Fd fd(::socket(server.address.is_v4() ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return fail_errno(errno, "socket");
-  RawAddress raw(server);
+  net::RawAddress raw(server);
   if (::connect(fd.get(), raw.get(), raw.size()) != 0 && errno != EINPROGRESS)
     return fail(ErrorKind::kTransient, "connect {}: {}", server.str(), strerror(errno));
   return fd;

@@ -73,15 +73,11 @@ class ClusterResponder : public Responder {
 
  private:
   static ForwardQuestion outside_question(const Message& query, const Answer& answer) {
-    ForwardQuestion out{*query.question, query.recursion_desired, query.edns && query.edns->dnssec_ok,
-                        query.checking_disabled};
-    if (answer.chase) {
-      out.question.name = *answer.chase;
-      out.recursion_desired = true;  // the answer is ours, so finding its rest is too
-    }
-    return out;
+    if (answer.chase) return outside_question(query, *answer.chase);
+    return {*query.question, query.recursion_desired, query.edns && query.edns->dnssec_ok, query.checking_disabled};
   }
 
+  // Another name than the one that was asked: the answer is ours, so finding its rest is too, wished or not.
   static ForwardQuestion outside_question(const Message& query, const Name& name) {
     ForwardQuestion out{*query.question, true, query.edns && query.edns->dnssec_ok, query.checking_disabled};
     out.question.name = name;

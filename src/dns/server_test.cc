@@ -16,8 +16,8 @@
 #include "dns/dns.h"
 #include "dns/message/message.h"
 #include "dns/static_resolver.h"
-#include "dns/transport/sockaddr.h"
 #include "dns/zone/zone_rows.h"
+#include "net/raw_address.h"
 
 // The server through real sockets on loopback, both families, both transports.
 namespace carrick::dns {
@@ -213,7 +213,7 @@ TEST(Server, OrderChanges) {  // DNS-T4
 Result<Message> exchange(net::SocketAddress server, const std::vector<uint8_t>& wire,
                          std::chrono::milliseconds wait = 2000ms) {
   Fd fd(::socket(server.address.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  RawAddress to(server);
+  net::RawAddress to(server);
   if (::connect(fd.get(), to.get(), to.size()) != 0) return fail_errno(errno, "connect");
   if (::send(fd.get(), wire.data(), wire.size(), 0) < 0) return fail_errno(errno, "send");
   pollfd entry{fd.get(), POLLIN, 0};
@@ -285,7 +285,7 @@ class TcpClient {
  public:
   explicit TcpClient(net::SocketAddress server)
       : fd_(::socket(server.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    RawAddress to(server);
+    net::RawAddress to(server);
     EXPECT_EQ(::connect(fd_.get(), to.get(), to.size()), 0) << strerror(errno);
   }
   void send_raw(const std::vector<uint8_t>& bytes) {
@@ -398,7 +398,7 @@ TEST(ServerTcp, AClientThatNeverReadsCostsOnlyItsOwnConnection) {
       bytes.insert(bytes.end(), one.begin(), one.end());
     }
     Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    RawAddress to(served.v4());
+    net::RawAddress to(served.v4());
     if (::connect(fd.get(), to.get(), to.size()) != 0) return;
     while (::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
     }  // until the server gives up on us

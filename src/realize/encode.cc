@@ -273,8 +273,7 @@ node_config encode_config(const NodeConfig& node, uint32_t epoch) {
   for (const auto& address : node.addresses) (address.is_v4() ? config.address4 : config.address6) = wire_of(address);
   config.netns_cookie = node.netns_cookie;
   config.flags = (node.uplink_peer ? NODE_UPLINK_PEER : 0) | (node.dsr && node.overlay_ifindex ? NODE_DSR : 0) |
-                 (node.native_routing ? NODE_NATIVE_ROUTING : 0);
-  if (node.reset_removed) config.flags |= NODE_RESET_REMOVED;
+                 (node.native_routing ? NODE_NATIVE_ROUTING : 0) | (node.reset_removed ? NODE_RESET_REMOVED : 0);
   config.nat_first = node.nat_first;
   config.nat_last = node.nat_last;
   return config;

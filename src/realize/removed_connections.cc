@@ -51,16 +51,10 @@ Result<size_t> end_removed_connections(kernel::Programs& programs, kernel::Socke
   std::optional<Error> failed;
   const auto look = [&]() -> Result<void> {
     for (const auto& socket : TRY(sockets.connected(net::Protocol::kTcp))) {
-      socket_key key{};
-      key.cookie = socket.cookie;
-      key.backend = wire_of(socket.peer.address);
-      key.port_be = htons(socket.peer.port);
+      const std::string key = bytes_of(key_of(socket));
       const auto [first, last] = removed.equal_range(socket.cookie);
-      if (std::none_of(first, last, [&](const auto& one) { return one.second == bytes_of(key); })) continue;
-      if (auto aborted = sockets.abort(socket); aborted)
-        ++ended;
-      else if (aborted.error().kind != ErrorKind::kNotFound)
-        return std::unexpected(aborted.error());
+      if (std::none_of(first, last, [&](const auto& one) { return one.second == key; })) continue;
+      if (TRY(abort_if_there(sockets, socket))) ++ended;
     }
     return {};
   };

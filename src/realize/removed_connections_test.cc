@@ -5,26 +5,10 @@
 #include <netinet/in.h>
 
 #include "realize/encode.h"
+#include "realize/fake_sockets.h"
 
 namespace carrick::realize {
 namespace {
-
-net::SocketAddress at(const std::string& address, uint16_t port) {
-  return {net::IpAddress::parse(address).value(), port};
-}
-
-class FakeSockets : public kernel::Sockets {
- public:
-  Result<std::vector<kernel::ConnectedSocket>> connected(net::Protocol) override { return sockets; }
-  Result<void> abort(const kernel::ConnectedSocket& socket) override {
-    if (gone.contains(socket.cookie)) return fail(ErrorKind::kNotFound, "gone");
-    aborted.push_back(socket.cookie);
-    return {};
-  }
-  std::vector<kernel::ConnectedSocket> sockets;
-  std::set<uint64_t> gone;
-  std::vector<uint64_t> aborted;
-};
 
 class RemovedConnections : public ::testing::Test {
  protected:

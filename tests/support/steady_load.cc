@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "lab/host/cgroups.h"
+#include "net/raw_address.h"
 
 namespace carrick::load {
 namespace {
@@ -32,32 +33,10 @@ constexpr std::chrono::seconds kPatience(3);
 constexpr std::chrono::minutes kLongestRoll(3);
 constexpr std::string_view kQuestion = "CARRICK?\n";
 
-struct Raw {
-  sockaddr_in6 storage{};
-  socklen_t size = sizeof(sockaddr_in6);
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-Raw raw_address(const net::SocketAddress& from) {
-  Raw out;
-  if (from.address.is_v4()) {
-    auto* in = reinterpret_cast<sockaddr_in*>(&out.storage);
-    in->sin_family = AF_INET;
-    in->sin_port = htons(from.port);
-    in->sin_addr.s_addr = htonl(from.address.v4_host_order());
-    out.size = sizeof *in;
-  } else {
-    out.storage.sin6_family = AF_INET6;
-    out.storage.sin6_port = htons(from.port);
-    std::memcpy(&out.storage.sin6_addr, from.address.bytes().data(), 16);
-  }
-  return out;
-}
-
 class Generator {
  public:
   Generator(const Plan& plan, int go_on)
-      : to_(raw_address(plan.target)),
+      : to_(plan.target),
         between_(std::chrono::nanoseconds(1'000'000'000 / plan.per_second)),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)),
         go_on_(go_on) {}
@@ -96,10 +75,10 @@ class Generator {
 
   void open_one(Clock::time_point now) {
     ++outcome_.opened;
-    Fd fd(::socket(to_.storage.sin6_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    Fd fd(::socket(to_.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     linger reset{1, 0};  // no TIME_WAIT: 2,000 a second would have used up the ports after 14 s
     ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    if (!fd || (::connect(fd.get(), to_.get(), to_.size) != 0 && errno != EINPROGRESS))
+    if (!fd || (::connect(fd.get(), to_.get(), to_.size()) != 0 && errno != EINPROGRESS))
       return fail_with("connect", errno);
     auto at = open_.insert(open_.end(), Connection{.fd = std::move(fd), .began = now, .self = {}});
     at->self = at;
@@ -153,7 +132,7 @@ class Generator {
       end(open_.front(), open_.front().asked ? "no answer" : "no connection", ETIMEDOUT);
   }
 
-  Raw to_;
+  net::RawAddress to_;
   Clock::duration between_;
   Fd epoll_;
   int go_on_;

@@ -125,25 +125,26 @@ class Writer {
         if (!endpoint.conditions.ready.value_or(true) || endpoint.addresses.empty()) continue;
         auto address = net::IpAddress::parse(endpoint.addresses.front());
         if (!address) continue;
-        if (std::string label = lower(endpoint.hostname.value_or("")); !label.empty() || rows_for_all) {
-          const std::string name = (label.empty() ? dashed(*address) : label) + "." + base_;
+        const std::string label = lower(endpoint.hostname.value_or(""));
+        const bool has_row = !label.empty() || rows_for_all;
+        if (!has_row) endpoints_.push_back(*address);
+        if (!has_row && !headless) continue;
+        const std::string name = (label.empty() ? dashed(*address) : label) + "." + base_;
+        if (has_row) {
           add_address(name, *address);
           reverse_.emplace_back(*address, name);
-        } else {
-          endpoints_.push_back(*address);
         }
-        if (headless) write_headless(*slice, endpoint, *address);
+        if (headless) write_headless(*slice, name, *address);
       }
     }
   }
 
-  void write_headless(const k8s::EndpointSlice& slice, const k8s::Endpoint& endpoint, const net::IpAddress& address) {
+  void write_headless(const k8s::EndpointSlice& slice, const std::string& name, const net::IpAddress& address) {
     add_address(base_, address);
-    const std::string label = lower(endpoint.hostname.value_or(""));
     for (const auto& port : slice.ports)
       if (port.port)
         add_port(port.name.value_or(""), protocol_or_tcp(port.protocol.value_or("TCP")),
-                 static_cast<uint16_t>(*port.port), (label.empty() ? dashed(address) : label) + "." + base_);
+                 static_cast<uint16_t>(*port.port), name);
   }
 
   const k8s::Service& service_;

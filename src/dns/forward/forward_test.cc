@@ -13,7 +13,7 @@
 #include "dns/dns.h"
 #include "dns/forward/cache.h"
 #include "dns/static_resolver.h"
-#include "dns/transport/sockaddr.h"
+#include "net/raw_address.h"
 
 namespace carrick::dns {
 namespace {
@@ -31,9 +31,9 @@ class FakeUpstream {
   using Script = std::function<Wires(const Message& query)>;
   explicit FakeUpstream(Script script)
       : script_(std::move(script)), fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    RawAddress at(kAny4);
+    net::RawAddress at(kAny4);
     EXPECT_EQ(::bind(fd_.get(), at.get(), at.size()), 0);
-    RawAddress bound;
+    net::RawAddress bound;
     ::getsockname(fd_.get(), bound.get(), bound.size_slot());
     address_ = bound.socket_address();
     thread_ = std::thread([this] { serve(); });
@@ -52,7 +52,7 @@ class FakeUpstream {
     while (!stop_) {
       pollfd entry{fd_.get(), POLLIN, 0};
       if (::poll(&entry, 1, 20) != 1) continue;
-      RawAddress from;
+      net::RawAddress from;
       ssize_t size = ::recvfrom(fd_.get(), buffer.data(), buffer.size(), 0, from.get(), from.size_slot());
       auto query = decode_query(std::span(buffer.data(), static_cast<size_t>(size)));
       if (!query || query->question->type == kHinfo) continue;  // the loop probe

@@ -8,7 +8,7 @@
 
 #include "base/fd.h"
 #include "dns/transport/shared.h"
-#include "dns/transport/sockaddr.h"
+#include "net/raw_address.h"
 
 namespace carrick::dns {
 namespace {
@@ -22,7 +22,7 @@ Result<Fd> bound_socket(const net::SocketAddress& address, int type) {
   int on = 1;
   if (type == SOCK_STREAM) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (!v4) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-  RawAddress raw(address);
+  net::RawAddress raw(address);
   if (::bind(fd.get(), raw.get(), raw.size()) != 0) return fail_errno(errno, fmt::format("bind {}", address.str()));
   if (type == SOCK_STREAM && ::listen(fd.get(), 256) != 0)
     return fail_errno(errno, fmt::format("listen {}", address.str()));
@@ -34,7 +34,7 @@ Result<Fd> bound_socket(const net::SocketAddress& address, int type) {
 }
 
 Result<uint16_t> port_of(int fd) {
-  RawAddress raw;
+  net::RawAddress raw;
   if (::getsockname(fd, raw.get(), raw.size_slot()) != 0) return fail_errno(errno, "getsockname");
   return raw.socket_address().port;
 }

@@ -1,7 +1,7 @@
 #include <sys/socket.h>
 
 #include "dns/transport/shared.h"
-#include "dns/transport/sockaddr.h"
+#include "net/raw_address.h"
 
 namespace carrick::dns {
 namespace {
@@ -10,7 +10,7 @@ constexpr int kBatch = 64;  // datagrams before other work of the thread gets it
 
 class Transport::UdpPort::Reply {
  public:
-  Reply(std::shared_ptr<UdpPort> port, const RawAddress& to) : port_(std::move(port)), to_(to) {}
+  Reply(std::shared_ptr<UdpPort> port, const net::RawAddress& to) : port_(std::move(port)), to_(to) {}
   void defer() {}
   void send(std::span<const uint8_t> bytes) {
     // A full send buffer loses the answer, as the network might: the client asks again.
@@ -21,7 +21,7 @@ class Transport::UdpPort::Reply {
 
  private:
   std::shared_ptr<UdpPort> port_;
-  RawAddress to_;
+  net::RawAddress to_;
 };
 
 void Transport::UdpPort::wait() {
@@ -35,7 +35,7 @@ void Transport::UdpPort::wait() {
 }
 
 bool Transport::UdpPort::receive_one() {
-  RawAddress from;
+  net::RawAddress from;
   ssize_t size = ::recvfrom(socket_.native_handle(), datagram_.data(), datagram_.size(), MSG_DONTWAIT, from.get(),
                             from.size_slot());
   if (size < 0) return errno == ECONNREFUSED || errno == EINTR;  // a pending ICMP error is read like a datagram

@@ -219,18 +219,6 @@ std::string address_text(const void* socket_address) {
   return fmt::format("[{}]:{}", text, ntohs(v6->sin6_port));
 }
 
-socklen_t fill_address(const net::IpAddress& address, uint16_t port, sockaddr_storage* out) {
-  if (address.is_v4()) {
-    const sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(address.v4_host_order())}};
-    std::memcpy(out, &to, sizeof to);
-    return sizeof to;
-  }
-  sockaddr_in6 to{.sin6_family = AF_INET6, .sin6_port = htons(port)};
-  std::memcpy(&to.sin6_addr, address.bytes().data(), 16);
-  std::memcpy(out, &to, sizeof to);
-  return sizeof to;
-}
-
 void serve_tcp(Fd listening, const std::function<void(Fd client, const std::string& address)>& talk) {
   while (true) {
     sockaddr_storage from{};

@@ -37,7 +37,6 @@ std::string percent_decode(std::string_view text, bool plus_is_space);
 Result<Fd> listen_tcp(uint16_t port);
 Result<Fd> bind_udp(uint16_t port, const std::string& address = "");
 std::string address_text(const void* socket_address);
-socklen_t fill_address(const net::IpAddress& address, uint16_t port, sockaddr_storage* out);  // its length
 
 // Each runs until the process ends.
 void serve_http(Fd listening, const std::function<HttpGiven(const HttpAsked&)>& answer);

@@ -21,6 +21,7 @@
 #include "lab/programs/flags.h"
 #include "lab/programs/http.h"
 #include "lab/programs/sctp.h"
+#include "net/raw_address.h"
 
 // agnhost netexec: an HTTP and a UDP server that tell who they are, and ask others.
 namespace carrick::lab {
@@ -73,10 +74,8 @@ Result<std::string> ask_udp(const std::string& host, uint16_t port, const std::s
   Fd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const auto address = net::IpAddress::parse(host);
   if (!fd || !address) return fail(ErrorKind::kInvalid, "dial udp: lookup {}: no such host", host);
-  sockaddr_storage to{};
-  const socklen_t length = fill_address(*address, port, &to);
-  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), length) != 0 ||
-      ::send(fd.get(), said.data(), said.size(), 0) < 0)
+  const net::RawAddress to({*address, port});
+  if (::connect(fd.get(), to.get(), to.size()) != 0 || ::send(fd.get(), said.data(), said.size(), 0) < 0)
     return fail_errno(errno, "dial udp");
   pollfd wait{fd.get(), POLLIN, 0};
   char answer[2048];

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "lab/programs/http.h"
+#include "net/raw_address.h"
 
 namespace carrick::lab {
 namespace {
@@ -39,17 +40,6 @@ uint32_t random32() {
   return value != 0 ? value : 1;
 }
 
-struct Peer {
-  sockaddr_storage address{};
-  socklen_t length = 0;
-};
-
-Peer peer_of(const net::IpAddress& address) {
-  Peer out;
-  out.length = fill_address(address, 0, &out.address);
-  return out;
-}
-
 Result<Fd> raw_socket(int family) {
   Fd fd(::socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_SCTP));
   if (!fd) return fail_errno(errno, "socket");
@@ -57,12 +47,10 @@ Result<Fd> raw_socket(int family) {
 }
 
 // Of IPv4 the IP header comes along.
-std::optional<SctpPacket> receive(const Fd& fd, bool v4, Peer* from) {
+std::optional<SctpPacket> receive(const Fd& fd, bool v4, net::RawAddress* from) {
   uint8_t bytes[2048];
-  Peer peer;
-  peer.length = sizeof peer.address;
-  const ssize_t size =
-      ::recvfrom(fd.get(), bytes, sizeof bytes, 0, reinterpret_cast<sockaddr*>(&peer.address), &peer.length);
+  net::RawAddress peer;
+  const ssize_t size = ::recvfrom(fd.get(), bytes, sizeof bytes, 0, peer.get(), peer.size_slot());
   if (size <= 0) return std::nullopt;
   const size_t skip = v4 ? static_cast<size_t>(bytes[0] & 15) * 4 : 0;
   if (static_cast<size_t>(size) < skip) return std::nullopt;
@@ -138,7 +126,7 @@ class Connecting {
 };
 
 // Without a memory of its own, but for the key of its cookies: that is the initiate tag, given back.
-void answer(const Fd& fd, const SctpPacket& packet, const Peer& from, const std::vector<uint16_t>& ports) {
+void answer(const Fd& fd, const SctpPacket& packet, const net::RawAddress& from, const std::vector<uint16_t>& ports) {
   // Another container of the pod may serve that port: it hears the same packets.
   if (std::ranges::find(ports, packet.to) == ports.end()) return;
   SctpPacket reply{.from = packet.to, .to = packet.from, .tag = packet.initiate_tag};
@@ -157,8 +145,7 @@ void answer(const Fd& fd, const SctpPacket& packet, const Peer& from, const std:
     return;
   }
   const auto bytes = encode_sctp(reply);
-  (void)::sendto(fd.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&from.address),
-                 from.length);
+  (void)::sendto(fd.get(), bytes.data(), bytes.size(), 0, from.get(), from.size());
 }
 
 }  // namespace
@@ -239,9 +226,8 @@ std::optional<SctpPacket> decode_sctp(std::span<const uint8_t> bytes) {
 
 Result<void> connect_sctp(const net::IpAddress& to, uint16_t port, std::chrono::milliseconds limit) {
   Fd fd = TRY(raw_socket(to.is_v4() ? AF_INET : AF_INET6));
-  const Peer peer = peer_of(to);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&peer.address), peer.length) != 0)
-    return fail_errno(errno, "connect");
+  const net::RawAddress peer({to, 0});
+  if (::connect(fd.get(), peer.get(), peer.size()) != 0) return fail_errno(errno, "connect");
   return Connecting(std::move(fd), to.is_v4(), port).run(Clock::now() + limit);
 }
 
@@ -254,7 +240,7 @@ Result<void> serve_sctp(const std::vector<uint16_t>& ports) {
     for (const pollfd& wait : waits) {
       if (wait.revents == 0) continue;
       const bool is_v4 = wait.fd == v4.get();
-      Peer from;
+      net::RawAddress from;
       if (const auto packet = receive(is_v4 ? v4 : v6, is_v4, &from)) answer(is_v4 ? v4 : v6, *packet, from, ports);
     }
   }

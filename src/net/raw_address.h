@@ -7,13 +7,13 @@
 
 #include "net/ip.h"
 
-namespace carrick::dns {
+namespace carrick::net {
 
 // sockaddr_in or sockaddr_in6 of a SocketAddress and back.
 class RawAddress {
  public:
   RawAddress() = default;
-  explicit RawAddress(const net::SocketAddress& from) {
+  explicit RawAddress(const SocketAddress& from) {
     if (from.address.is_v4()) {
       auto* in = reinterpret_cast<sockaddr_in*>(&storage_);
       in->sin_family = AF_INET;
@@ -34,14 +34,14 @@ class RawAddress {
   socklen_t size() const { return size_; }
   socklen_t* size_slot() { return &size_; }
 
-  net::SocketAddress socket_address() const {
+  SocketAddress socket_address() const {
     if (storage_.sin6_family == AF_INET) {
       const auto* in = reinterpret_cast<const sockaddr_in*>(&storage_);
-      return {net::IpAddress::v4(ntohl(in->sin_addr.s_addr)), ntohs(in->sin_port)};
+      return {IpAddress::v4(ntohl(in->sin_addr.s_addr)), ntohs(in->sin_port)};
     }
     std::array<uint8_t, 16> bytes;
     std::memcpy(bytes.data(), &storage_.sin6_addr, 16);
-    return {net::IpAddress(bytes), ntohs(storage_.sin6_port)};
+    return {IpAddress(bytes), ntohs(storage_.sin6_port)};
   }
 
  private:
@@ -49,4 +49,4 @@ class RawAddress {
   socklen_t size_ = sizeof(sockaddr_in6);
 };
 
-}  // namespace carrick::dns
+}  // namespace carrick::net
