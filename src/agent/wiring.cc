@@ -17,6 +17,7 @@
 #include "agent/metrics.h"
 #include "agent/node_links.h"
 #include "agent/service_hits.h"
+#include "agent/socket_closer.h"
 #include "agent/status.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -25,11 +26,7 @@
 #include "cni/server.h"
 #include "dns/dns.h"
 #include "dns/resolv_conf.h"
-#include "kernel/connected_sockets.h"
 #include "kernel/link_counters.h"
-#include "kernel/netns.h"
-#include "realize/removed_connections.h"
-#include "realize/stale_sockets.h"
 #include "watch/watch.h"
 
 #ifndef CARRICK_VERSION
@@ -94,7 +91,6 @@ class Node {
         realizer_(std::move(realizer)),
         routes_(std::move(routes)),
         retry_timer_(io),
-        sockets_timer_(io),
         health_ports_(io),
         client_(io, std::move(credentials), 2),
         watcher_(
@@ -133,6 +129,9 @@ class Node {
     cni_ = TRY(cni::Server::open(
         io_, {.socket = options_.cni_socket, .state_dir = options_.state_dir + "/cni", .mtu = links_.pod_mtu},
         std::move(hooks)));
+    if (!options_.cgroup.empty())
+      socket_closer_ = std::make_unique<SocketCloser>(io_, *programs_, options_.reset_removed,
+                                                      [this] { return cni_->namespaces(); });
     cni_->register_verb("status",
                         [this](const boost::json::object&) -> Result<boost::json::value> { return status(); });
     cni_->register_verb(
@@ -292,7 +291,7 @@ class Node {
 
   void after_apply() {
     const auto& status = realizer_->status();
-    if (!sockets_looked_at_ || *sockets_looked_at_ != status.retired_backends) look_at_sockets_soon();
+    if (socket_closer_) socket_closer_->realized(status.retired_backends);
     if (status.next_retry) retry_at(*status.next_retry);
     if (!settled_ && status.revision == snapshot_->revision) {
       settled_ = true;
@@ -307,43 +306,6 @@ class Node {
       conflist_installed_ = installed.has_value();
       if (!installed) log::error("{}", installed.error().message);
     }
-  }
-
-  // A burst of changes costs one look, and looks never cost more than a tenth of the time.
-  void look_at_sockets_soon() {
-    if (options_.cgroup.empty() || sockets_timer_pending_) return;
-    sockets_timer_pending_ = true;
-    sockets_timer_.expires_after(std::max<Clock::duration>(std::chrono::milliseconds(100), 10 * sockets_look_took_));
-    sockets_timer_.async_wait([this](auto error) {
-      if (error) return;
-      sockets_timer_pending_ = false;
-      sockets_looked_at_ = realizer_->status().retired_backends;
-      const auto start = Clock::now();
-      if (auto ended = realize::end_stale_sockets(*programs_, kernel::linux_sockets()); !ended)
-        log::warn("sockets whose backend is gone are not told: {}", ended.error().message);
-      if (options_.reset_removed) end_removed_connections();
-      sockets_look_took_ = Clock::now() - start;
-    });
-  }
-
-  void end_removed_connections() {
-    const auto each = [this](const std::function<void()>& look) {
-      look();
-      const auto inside = [&]() -> Result<void> {
-        look();
-        return {};
-      };
-      for (const auto& path : cni_->namespaces())
-        if (auto ns = kernel::open_netns(path); !ns)
-          log::debug("no socket of {} is looked at: {}", path, ns.error().message);  // gone: DEL is on its way
-        else if (auto looked = kernel::in_netns(ns->get(), inside); !looked)
-          log::warn("sockets of {}: {}", path, looked.error().message);
-    };
-    auto ended = realize::end_removed_connections(*programs_, kernel::linux_sockets(), each);
-    if (!ended)
-      log::warn("connections to removed endpoints are not ended: {}", ended.error().message);
-    else
-      aborted_connections_ += *ended;
   }
 
   // The soonest wish counts; everything that is due is tried at once.
@@ -427,7 +389,7 @@ class Node {
             .counters = counters ? std::move(*counters) : std::vector<uint64_t>{},
             .drop_events = drop_log_.events(),
             .flows = flow_sweeper_->stats(),
-            .aborted_connections = aborted_connections_,
+            .aborted_connections = socket_closer_ ? socket_closer_->aborted_connections() : 0,
             .privileges = kernel::own_privileges()};
   }
 
@@ -467,7 +429,7 @@ class Node {
   std::unique_ptr<kernel::Programs> programs_;
   std::unique_ptr<realize::Realizer> realizer_;
   std::unique_ptr<realize::RouteTarget> routes_;
-  asio::steady_timer retry_timer_, sockets_timer_;
+  asio::steady_timer retry_timer_;
   HealthPorts health_ports_;
   std::unique_ptr<dns::DnsServer> dns_;
   std::string dns_problem_;
@@ -477,8 +439,7 @@ class Node {
   Complainer complainer_;
   std::unique_ptr<DropReader> drop_reader_;
   std::unique_ptr<FlowSweeper> flow_sweeper_;
-  uint64_t aborted_connections_ = 0;
-  Clock::duration sockets_look_took_{};  // the last one
+  std::unique_ptr<SocketCloser> socket_closer_;
   std::unique_ptr<BusyLinks> busy_links_;
 
   desired::NodeView view_;
@@ -494,8 +455,7 @@ class Node {
   uint64_t names_published_ = 0;
   Clock::time_point snapshot_since_;
   Timestamp last_settled_ = wall_clock();
-  std::optional<uint64_t> sockets_looked_at_;  // realize::Status::retired_backends by then
-  bool node_eligible_ = true, sockets_timer_pending_ = false;
+  bool node_eligible_ = true;
   double last_apply_ms_ = 0;
   bool settled_ = true, routes_done_ = false, recompute_posted_ = false, retry_pending_ = false,
        conflist_installed_ = false;
